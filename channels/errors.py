@@ -1,0 +1,53 @@
+"""What can go wrong at a channel.
+
+ChannelError
+├── Unauthenticated   the request does not prove who sent it: nothing is kept, the reason is counted
+├── Unacceptable      an API client broke the contract: nothing is kept, told in one sentence
+├── Rebound           a key already stands for another body (raised by ``deliver``): nothing is kept
+├── Unavailable       we could not keep it (raised by ``deliver``): the provider shall try again; retryable
+└── Malformed         kept, but cannot be read: theirs
+"""
+
+from __future__ import annotations
+
+
+class ChannelError(Exception):
+    """Base of all; ``reason`` is one word for the metrics and never holds anything a citizen or attacker wrote."""
+
+    #: Whether the same delivery may succeed later.
+    retryable = False
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        #: A sentence for the API client that may see it.
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type[ChannelError], tuple[str, str]]:
+        return type(self), (self.reason, self.detail)
+
+
+class Unauthenticated(ChannelError):
+    """The request does not prove who sent it."""
+
+
+class Unacceptable(ChannelError):
+    """The request is authentic and breaks the API contract; ``status`` is the HTTP status to answer."""
+
+    def __init__(self, reason: str, detail: str = "", status: int = 422) -> None:
+        super().__init__(reason, detail)
+        self.status = status
+
+
+class Rebound(ChannelError):
+    """The key of the envelope's binding already stands for another body."""
+
+
+class Unavailable(ChannelError):
+    """The store cannot keep anything now."""
+
+    retryable = True
+
+
+class Malformed(ChannelError):
+    """A kept envelope that cannot be read, through no fault of ours."""

@@ -1,0 +1,99 @@
+"""Settings that channels share, and the type of a secret.
+
+A secret stands in config.yaml as itself or, better, as ``{file: var/secrets/name}``; it may also come from the
+environment (``HOTLINE__CHANNELS__WECHAT__TOKEN``). An empty or placeholder secret is refused.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, WithJsonSchema
+
+PLACEHOLDERS = frozenset(
+    {"change-me", "changeme", "default", "example", "password", "secret", "token", "todo", "xxx", "…", "...", "test"}
+)
+
+
+def _read_secret(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, dict):
+        if set(value) != {"file"} or not isinstance(value["file"], str):
+            raise ValueError("write the secret itself or {file: path}")
+        value = _read_file(Path((info.context or {}).get("base", "."), value["file"]), value["file"])
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if not isinstance(value, str):
+        raise ValueError("a secret is a string; put it in quotes")
+    if not value.strip():
+        raise ValueError("the secret is empty; set it")
+    if value.strip().lower() in PLACEHOLDERS:
+        raise ValueError("the secret is a placeholder; set your own")
+    return SecretStr(value)
+
+
+def _read_file(path: Path, shown: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ValueError(
+            f"cannot read secret file {shown} ({error.strerror}); `gateway demo` makes test secrets, or write your own"
+        ) from None
+    except UnicodeDecodeError:
+        raise ValueError(f"secret file {shown} is not text in UTF-8") from None
+
+
+Secret = Annotated[
+    SecretStr,
+    BeforeValidator(_read_secret),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {
+                    "type": "object",
+                    "properties": {"file": {"type": "string"}},
+                    "required": ["file"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+"""A secret: a string, or ``{file: path}`` relative to config.yaml."""
+
+
+class Strict(BaseModel):
+    """Base of all settings: immutable, unknown names refused, docstrings become descriptions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+class ChannelSettings(Strict):
+    """What every channel takes."""
+
+    kind: str
+    """Which adapter."""
+
+
+class WebhookSettings(ChannelSettings):
+    """What every webhook takes."""
+
+    path_secret: Secret | None = None
+    """An unguessable last part of the path, for providers whose signature does not cover the body."""
+    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Addresses the provider calls from; empty: any."""
+
+
+class Client(Strict):
+    """A program that may call the API."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    """Its name in receipts and logs."""
+    key_hash: Secret
+    """``sha256:`` and the hex digest of its key; ``gateway keys new-client`` makes one."""
+    scopes: tuple[
+        Literal["messages:write", "messages:read", "registrations:write", "transfers:write", "updates:write"], ...
+    ]
+    """What it may do."""

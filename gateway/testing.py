@@ -1,0 +1,1 @@
+"""Test help that ships with the package."""
