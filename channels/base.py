@@ -12,7 +12,7 @@ handed ``deliver`` and, for ``run``, ``state``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -118,6 +118,10 @@ class State(Protocol):
         """Compare and set outside any delivery; False when another was faster."""
 
 
+def _uncounted(reason: str) -> None:
+    """Stand-in until the gateway hangs in its counter."""
+
+
 S = TypeVar("S", bound=ChannelSettings)
 
 
@@ -131,9 +135,16 @@ class Channel(ABC, Generic[S]):
     #: One line for ``gateway channels``.
     summary: ClassVar[str]
 
+    #: True for a server of its own, which sets ``address`` once it listens.
+    listens: ClassVar[bool] = False
+
     def __init__(self, name: str, settings: S) -> None:
         self.name = name
         self.settings = settings
+        #: Host and port a server of its own really listens on; None until it does.
+        self.address: tuple[str, int] | None = None
+        #: Counts a refusal that ``receive`` does not see (a server of its own), by a one-word reason.
+        self.refused: Callable[[str], None] = _uncounted
 
     @abstractmethod
     def parse(self, envelope: Envelope) -> Parsed:

@@ -4,6 +4,7 @@ ChannelError
 ├── Unauthenticated   the request does not prove who sent it: nothing is kept, the reason is counted
 ├── Unacceptable      an API client broke the contract: nothing is kept, told in one sentence
 ├── Rebound           a key already stands for another body (raised by ``deliver``): nothing is kept
+├── StateConflict     a change of state did not find what it expected (raised by ``deliver``): another node was faster
 ├── Unavailable       we could not keep it (raised by ``deliver``): the provider shall try again; retryable
 └── Malformed         kept, but cannot be read: theirs
 """
@@ -41,6 +42,12 @@ class Unacceptable(ChannelError):
 
 class Rebound(ChannelError):
     """The key of the envelope's binding already stands for another body."""
+
+
+class StateConflict(ChannelError):
+    """A compare-and-set found another value: another node was faster; nothing was kept."""
+
+    retryable = True
 
 
 class Unavailable(ChannelError):

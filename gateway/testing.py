@@ -1,1 +1,192 @@
-"""Test help that ships with the package."""
+"""Test help that ships with the package: the ``gateway`` fixture, a whole gateway over real sockets.
+
+A pytest plug-in (entry point ``pytest11``); with it a plug-in channel's own tests call
+``channels.testing.check_channel``. Override the fixture ``gateway_settings`` to change the configuration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from channels.base import AnyChannel
+from normalizer.model import Envelope, HotlineMatter
+
+PUBLIC_URL = "https://hotline.example"
+
+
+class RunningGateway:
+    """A gateway under test, with the stand-in core it hands over to."""
+
+    def __init__(self, node: Any, core: Any, secrets: Path) -> None:
+        #: gateway.node.Node, gateway.demo.core.StandInCore, and the folder of its test secrets.
+        self.node, self.core, self.secrets = node, core, secrets
+        self.http_url: str = node.http_url
+        #: What request signatures cover.
+        self.public_url = PUBLIC_URL
+
+    def listening(self, channel: str) -> tuple[str, int]:
+        """Host and port of a channel that is a server of its own."""
+        found: tuple[str, int] = self.node.listening(channel)
+        return found
+
+    def channel(self, name: str) -> AnyChannel:
+        """The configured channel of that name."""
+        found: AnyChannel = self.node.channels[name]
+        return found
+
+    async def settle(self) -> None:
+        """Return when nothing is pending; raise TimeoutError after 60 s."""
+        async with asyncio.timeout(60):
+            while await self.node.store.pending() or await self.node.store.waiting_events():
+                await asyncio.sleep(0.02)
+
+    async def books(self) -> dict[str, Any]:
+        """What ``gateway reconcile --json`` prints."""
+        books = await self.node.store.reconcile()
+        return asdict(books) | {"balanced": books.balanced}
+
+    async def matters(self) -> list[HotlineMatter]:
+        """All matters, in order of filing."""
+        found: list[HotlineMatter] = await self.node.store.matters()
+        return found
+
+    async def envelopes(self) -> list[Envelope]:
+        """All envelopes, in order of arrival."""
+        found: list[Envelope] = await self.node.store.envelopes()
+        return found
+
+    async def refused(self, channel: str) -> dict[str, float]:
+        """``hotline_refused_requests_total`` of the channel, by reason."""
+        return {
+            sample.labels["reason"]: sample.value
+            for family in self.node.metrics.refused.collect()
+            for sample in family.samples
+            if sample.name.endswith("_total") and sample.labels["channel"] == channel
+        }
+
+    @contextlib.asynccontextmanager
+    async def store_down(self) -> AsyncIterator[None]:
+        """Within it, every write to the store fails as a lost database does."""
+        from store.errors import StoreUnavailable  # noqa: PLC0415 - see start_gateway
+
+        database = self.node.store._database  # noqa: SLF001 - the one seam at which a fault can be put
+        works = database.write
+
+        async def fails(*_: Any, **__: Any) -> Any:
+            raise StoreUnavailable("down")
+
+        database.write = fails
+        try:
+            yield
+        finally:
+            database.write = works
+
+
+Start = Callable[..., contextlib.AbstractAsyncContextManager[RunningGateway]]
+
+
+@pytest.fixture
+def start_gateway(tmp_path: Path) -> Start:
+    """A function that starts a gateway: ``async with start_gateway(settings) as gateway``."""
+    # Imported late: a pytest plug-in is loaded in every run of this environment, and should cost nothing there.
+    from gateway.demo.core import StandInCore  # noqa: PLC0415
+    from gateway.demo.secrets import make_secrets  # noqa: PLC0415
+    from gateway.loading import load_config  # noqa: PLC0415
+    from gateway.node import Node, open_node_store, running  # noqa: PLC0415
+
+    @contextlib.asynccontextmanager
+    async def start(
+        change: Callable[[dict[str, Any]], None] = lambda _: None, **options: Any
+    ) -> AsyncIterator[RunningGateway]:
+        secrets = tmp_path / "secrets"
+        make_secrets(secrets)
+        core = StandInCore("http://127.0.0.1:0/events", (secrets / "core-secret").read_text())
+        document = settings(core.url)
+        change(document)
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(document, allow_unicode=True))
+        config, channels = load_config(tmp_path / "config.yaml")
+        store = await open_node_store(config)
+        serving = asyncio.create_task(core.run())
+        try:
+            async with running(Node(config, channels, store, **{"retry_seconds": (0.05, 0.05)} | options)) as node:
+                await _answers(node)
+                yield RunningGateway(node, core, secrets)
+        finally:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+            await store.close()
+
+    return start
+
+
+@pytest.fixture
+async def gateway(start_gateway: Start) -> AsyncIterator[RunningGateway]:
+    """A running gateway with one channel of every built-in kind."""
+    async with start_gateway() as running_gateway:
+        yield running_gateway
+
+
+async def _answers(node: Any) -> None:
+    """Return once the node is ready: every channel's server listens."""
+    async with asyncio.timeout(20):
+        while await node.complaints():
+            await asyncio.sleep(0.01)
+
+
+def settings(core_url: str) -> dict[str, Any]:
+    """A configuration on free ports, with one channel of every built-in kind."""
+
+    def secret(name: str) -> dict[str, str]:
+        return {"file": f"secrets/{name}"}
+
+    return {
+        "server": {"listen": "127.0.0.1:0", "public_url": PUBLIC_URL},
+        "store": {"url": "sqlite:///gateway.db", "files": "files"},
+        "keys": {"file": "keys.json"},
+        "core": {"url": core_url, "secret": secret("core-secret")},
+        "channels": {
+            "wechat": {
+                "kind": "wechat",
+                "app_id": "wx0123456789abcdef",
+                "token": secret("wechat-token"),
+                "encoding_aes_key": secret("wechat-aes-key"),
+                "app_secret": secret("wechat-app-secret"),
+            },
+            "weibo": {
+                "kind": "weibo",
+                "app_secret": secret("weibo-app-secret"),
+                "access_token": secret("weibo-access-token"),
+                "path_secret": secret("weibo-path"),
+            },
+            "sms": {
+                "kind": "sms_twilio",
+                "account_sid": "AC0123456789abcdef0123456789abcdef",
+                "auth_token": secret("sms-auth-token"),
+                "number": "+15005550006",
+            },
+            "mailbox": {"kind": "smtp", "listen": "127.0.0.1:0", "recipients": ["mayor@example.gov.cn"]},
+            "telegram": {
+                "kind": "telegram",
+                "bot_token": secret("telegram-bot-token"),
+                "secret_token": secret("telegram-secret-token"),
+            },
+            "app": {
+                "kind": "app",
+                "clients": [
+                    {
+                        "id": "city-app",
+                        "key_hash": secret("app-key-hash"),
+                        "scopes": ["messages:write", "messages:read"],
+                    }
+                ],
+            },
+        },
+    }

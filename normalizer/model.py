@@ -251,6 +251,25 @@ class Notice(Frozen):
     """One word for the books, for example ``subscribe``."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeptMessage:
+    """A message in our books: what the person said, and how it came."""
+
+    #: Ours, UUIDv7.
+    id: UUID
+    #: The delivery it came in.
+    envelope_id: UUID
+    #: The channel's name.
+    channel: str
+    #: The channel's kind.
+    kind: str
+    #: Our clock, UTC.
+    received_at: datetime
+    message: Message
+    #: Of the envelope, the message and the books, for example ``stale_clock``, ``id_reused``.
+    flags: tuple[str, ...] = ()
+
+
 Parsed = tuple[Message, ...] | Notice
 """What ``Channel.parse`` makes of an envelope."""
 
@@ -538,7 +557,9 @@ class Past(Frozen):
     last_contact_at: AwareDatetime | None = None
     """The newest of them."""
     matters: tuple[PastMatter, ...] = ()
-    """Matters of this caller, newest first: those of the last 30 days, and any that the message names."""
+    """Matters of this caller in the last 30 days, newest first."""
+    named: HotlineMatter | None = None
+    """The matter the message says it adds to, when that is this caller's own."""
 
 
 class Verdict(Frozen):

@@ -1,0 +1,1 @@
+"""Tables, transactions, migrations, encryption: the only place that speaks SQL."""

@@ -1,0 +1,39 @@
+"""RFC 9457 problem documents: how an API client is told what was wrong, without an echo of what it sent."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import orjson
+
+from channels.base import Answer, http_status
+from channels.errors import ChannelError, Rebound, Unauthenticated
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem(status: int, kind: str, detail: str, headers: dict[str, str] | None = None) -> Answer:
+    """A problem of a kind (a word that stays the same, for programs) with a sentence (for people)."""
+    document = {
+        "type": f"/problems/{kind.replace('_', '-')}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    return Answer(status, orjson.dumps(document), MEDIA_TYPE, headers or {})
+
+
+def refusal(error: ChannelError) -> Answer:
+    """The problem that a channel's error is."""
+    match error:
+        case Unauthenticated():
+            detail = error.detail or "The request is not authentic."
+            return problem(401, error.reason, detail, {"WWW-Authenticate": "Bearer"})
+        case Rebound():
+            return problem(
+                422, "idempotency-key-reused", "This Idempotency-Key already stands for another body; take a new one."
+            )
+        case _ if error.retryable:
+            return problem(503, "unavailable", "Nothing was kept; try again with the same key.", {"Retry-After": "2"})
+        case _:
+            return problem(http_status(error), error.reason, error.detail or "The request breaks the API contract.")

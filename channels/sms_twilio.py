@@ -1,0 +1,270 @@
+"""SMS by Twilio, and WhatsApp by the same webhook.
+
+https://www.twilio.com/docs/messaging/guides/webhook-request (parameters) and
+https://www.twilio.com/docs/usage/webhooks/webhooks-security (signature). Twilio states no time, so a replay is told only
+by its MessageSid and its signature. It retries a connection that failed, once; after a 5xx it does so only where the
+webhook's URL ends in ``#rp=all`` or a fallback URL is set (…/webhooks/webhooks-connection-overrides): set one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs, urlparse
+
+import orjson
+from pydantic import Field, ValidationError
+from twilio.request_validator import HMAC_SHA1, HMAC_SHA256, RequestValidator, add_port, remove_port
+
+from channels.base import Admission, Answer, Request, Webhook
+from channels.errors import Malformed, Unauthenticated
+from channels.settings import Secret, WebhookSettings
+from normalizer.model import (
+    Assurance,
+    Attachment,
+    AttachmentKind,
+    Binding,
+    Contact,
+    ContactType,
+    CoordinateSystem,
+    Envelope,
+    Kept,
+    Message,
+    Notice,
+    Parsed,
+    Place,
+)
+
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+#: Twilio sends some thirty parameters and two more per picture, and adds others without notice.
+MAX_FIELDS = 200
+#: An MMS holds at most ten (https://www.twilio.com/docs/messaging/guides/accepted-mime-types).
+MAX_MEDIA = 10
+E164 = re.compile(r"\+[1-9][0-9]{1,14}")
+KINDS = {"image": AttachmentKind.IMAGE, "audio": AttachmentKind.VOICE, "video": AttachmentKind.VIDEO}
+#: Advanced Opt-Out: Twilio has already answered the citizen (https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out).
+OPT_OUT = {"STOP": "opt_out", "START": "opt_in", "HELP": "help"}
+#: TwiML that sends nothing back.
+EMPTY_TWIML = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
+
+
+class SmsTwilioSettings(WebhookSettings):
+    """Settings of an SMS channel by Twilio."""
+
+    kind: Literal["sms_twilio"] = "sms_twilio"
+    """Which adapter."""
+    account_sid: Annotated[str, Field(min_length=1)]
+    """The account whose messages are accepted."""
+    auth_token: Secret
+    """Its primary Auth Token: signs every webhook that no shared key signs."""
+    number: Annotated[str, Field(pattern=r"^(\+[1-9]\d{1,14}|\d{3,8})$")]
+    """Our number, E.164 or a short code."""
+    shared_key: Secret | None = None
+    """Secret of a Twilio SharedKey; unset, webhooks that claim to be signed with one are refused."""
+    shared_key_id: str | None = None
+    """Id of that SharedKey (``webhooks_sharedkey_…``); set, a webhook that names another is refused."""
+    api_base: str = "https://api.twilio.com"
+    """Where Twilio's REST interface is."""
+
+
+class _Params(dict[str, list[str]]):
+    """Form parameters with the method that RequestValidator looks for; a plain dict of lists makes it raise TypeError."""
+
+    def getlist(self, name: str) -> list[str]:
+        """All values of a parameter."""
+        return self[name]
+
+
+class SmsTwilio(Webhook[SmsTwilioSettings]):
+    """One Twilio number."""
+
+    kind = "sms_twilio"
+    Settings = SmsTwilioSettings
+    summary = "SMS and WhatsApp by Twilio (webhook)"
+
+    def authenticate(self, request: Request) -> Admission:
+        """Twilio's signature over the public URL and every parameter, and our account in the body.
+
+        The signed text runs names and values together without a delimiter, so that one signature fits several bodies
+        (``Body=hi&Call=me`` and ``Body=hiCallme``): the binding lets each signature stand for the first of them only.
+        """
+        signature = request.header("X-Twilio-Signature")
+        if signature is None:
+            raise Unauthenticated("signature_missing")
+        content_type = _content_type(request)
+        try:
+            expected = self._expected(request, _signed_params(request, content_type))
+        except ValueError:  # too many fields, not UTF-8
+            raise Unauthenticated("form") from None
+        if not any(hmac.compare_digest(signature, one) for one in expected):
+            raise Unauthenticated("signature")
+        self._admit_account(request.body, content_type)
+        binding = Binding(signature, hashlib.sha256(request.body).digest())
+        return Admission({"content_type": content_type}, binding=binding)
+
+    def _expected(self, request: Request, params: _Params) -> tuple[str, str]:
+        """Twilio's back end is inconsistent about the port in the URL it signs, says its own library: both are good."""
+        secret, algorithm = self._key(request.header("X-Twilio-Webhooks-Signature-Settings") or "")
+        url = urlparse(f"{request.url}?{request.query}" if request.query else request.url)
+        validator = RequestValidator(secret.get_secret_value())
+        return (
+            validator.compute_signature(remove_port(url), params, algorithm),
+            validator.compute_signature(add_port(url), params, algorithm),
+        )
+
+    def _key(self, header: str) -> tuple[Secret, str]:
+        """``key=<id>,algorithm=<name>``: https://www.twilio.com/docs/usage/webhooks/webhook-shared-keys.
+
+        The header is the caller's word: it can only choose the shared key, never pair SHA-256 with the Auth Token.
+        """
+        named = {name.strip(): value.strip() for name, _, value in (part.partition("=") for part in header.split(","))}
+        key, algorithm = named.get("key"), (named.get("algorithm") or HMAC_SHA1).upper()
+        if key is None and algorithm == HMAC_SHA1:
+            return self.settings.auth_token, algorithm
+        shared = self.settings.shared_key
+        if shared is None or algorithm not in (HMAC_SHA1, HMAC_SHA256):
+            raise Unauthenticated("algorithm")
+        if self.settings.shared_key_id not in (None, key):
+            raise Unauthenticated("shared_key")
+        return shared, algorithm
+
+    def _admit_account(self, body: bytes, content_type: str) -> None:
+        """Unreadable bodies pass: they are authentic, and ``parse`` says what is wrong with them."""
+        try:
+            account = _fields(body, content_type).get("AccountSid", self.settings.account_sid)
+        except Malformed:
+            return
+        if account != self.settings.account_sid:
+            raise Unauthenticated("account")
+
+    def acknowledge(self, kept: Kept) -> Answer:
+        """An empty TwiML document: anything else would be sent to the citizen or logged as an error."""
+        return Answer(body=EMPTY_TWIML, media_type="text/xml")
+
+    def parse(self, envelope: Envelope) -> Parsed:
+        """One message, or a notice for opt-outs and status callbacks."""
+        fields = _fields(envelope.body, envelope.context.get("content_type", FORM))
+        if "MessageStatus" in fields and "Body" not in fields:
+            return Notice(reason="status")
+        if (word := OPT_OUT.get(_text(fields, "OptOutType"))) is not None:
+            return Notice(reason=word)
+        try:
+            return (_message(fields),)
+        except ValidationError:
+            raise Malformed("limits") from None
+
+
+def _content_type(request: Request) -> str:
+    """The header is not signed; each of the two forms therefore has a check of its own that covers the body."""
+    found = (request.header("Content-Type") or "").partition(";")[0].strip().lower()
+    if found not in (FORM, JSON):
+        raise Unauthenticated("content_type")
+    return found
+
+
+def _signed_params(request: Request, content_type: str) -> _Params:
+    """What is signed beside the URL: the form's parameters, or for JSON nothing, since the URL holds the body's hash."""
+    if content_type == FORM:
+        return _form(request.body)
+    stated = request.parameter("bodySHA256") or ""
+    if not hmac.compare_digest(stated.encode(), hashlib.sha256(request.body).hexdigest().encode()):
+        raise Unauthenticated("body_hash")
+    return _Params()
+
+
+def _form(body: bytes) -> _Params:
+    """Raise ValueError. Blank values are signed too (``Body=``)."""
+    return _Params(parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS))
+
+
+def _fields(body: bytes, content_type: str) -> Mapping[str, Any]:
+    """The parameters by name; a list where one is repeated, which Twilio does for none that we read."""
+    try:
+        if content_type == JSON:
+            found = orjson.loads(body)
+        else:
+            found = {name: values[0] if len(values) == 1 else values for name, values in _form(body).items()}
+    except ValueError:
+        raise Malformed("body") from None
+    if not isinstance(found, dict):
+        raise Malformed("body")
+    return found
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    """A parameter as text; empty when it is missing. JSON may give numbers as such."""
+    value = fields.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return str(value)
+    raise Malformed("field")
+
+
+def _message(fields: Mapping[str, Any]) -> Message:
+    # WhatsApp writes ``whatsapp:+8613…``; the prefix stays in ``account``, which tells the way back.
+    sender = _text(fields, "From").removeprefix("whatsapp:")
+    required = {"sender": sender, "account": _text(fields, "To"), "message_sid": _text(fields, "MessageSid")}
+    for lack in (name for name, value in required.items() if not value):
+        raise Malformed(lack)
+    attachments, place = _attachments(fields), _place(fields)
+    return Message(
+        key_space=SmsTwilio.kind,
+        account=required["account"],
+        # A caller id can be forged on its way through the networks, whatever Twilio signs.
+        sender=Contact(type=ContactType.PHONE, value=sender, assurance=Assurance.SPOOFABLE),
+        provider_id=required["message_sid"],
+        text=_text(fields, "Body"),
+        attachments=attachments,
+        place=place,
+        name=_text(fields, "ProfileName") or None,
+        flags=_flags(fields, sender, attachments, place),
+    )
+
+
+def _flags(
+    fields: Mapping[str, Any], sender: str, attachments: tuple[Attachment, ...], place: Place | None
+) -> tuple[str, ...]:
+    stated = _text(fields, "NumMedia") or "0"
+    located = bool(_text(fields, "Latitude") or _text(fields, "Longitude"))
+    oddities = {
+        "sender_not_e164": E164.fullmatch(sender) is None,
+        "media_missing": stated != str(sum(a.reference is not None for a in attachments)),
+        "place_unreadable": located and (place is None or place.longitude is None),
+    }
+    return tuple(name for name, odd in oddities.items() if odd)
+
+
+def _attachments(fields: Mapping[str, Any]) -> tuple[Attachment, ...]:
+    found = [(_text(fields, f"MediaUrl{n}"), _text(fields, f"MediaContentType{n}")) for n in range(MAX_MEDIA)]
+    return tuple(
+        Attachment(
+            id=str(n),
+            kind=KINDS.get(media_type.partition("/")[0].lower(), AttachmentKind.FILE),
+            media_type=media_type or None,
+            reference=url if 0 < len(url) <= 4096 else None,
+        )
+        for n, (url, media_type) in enumerate(found)
+        if url or media_type
+    )
+
+
+def _place(fields: Mapping[str, Any]) -> Place | None:
+    """WhatsApp shares a location: Latitude, Longitude, Label, Address, from the phone's GPS."""
+    longitude, latitude = _degrees(_text(fields, "Longitude"), 180), _degrees(_text(fields, "Latitude"), 90)
+    text = " ".join(filter(None, (_text(fields, "Label"), _text(fields, "Address"))))[:1000] or None
+    if longitude is None or latitude is None:
+        return Place(text=text) if text else None
+    return Place(text=text, longitude=longitude, latitude=latitude, crs=CoordinateSystem.WGS_84)
+
+
+def _degrees(text: str, most: float) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if -most <= value <= most else None

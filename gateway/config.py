@@ -1,0 +1,175 @@
+"""config.yaml: the one file an operator edits. Every fault is told with file, line, key and mend.
+
+Values may be overridden from the environment (``HOTLINE__SERVER__LISTEN``); paths are relative to the file's folder.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from channels.settings import ChannelSettings, Client, Secret, Strict
+
+
+def _located(value: Path, info: ValidationInfo) -> Path:
+    """A path of the configuration, relative to the file's folder."""
+    return Path((info.context or {}).get("base", "."), value)
+
+
+LocalPath = Annotated[Path, AfterValidator(_located), Field(validate_default=True)]
+HostPort = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$")]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")]
+
+#: Profiles that will ship; their rules arrive with the triage of a later version.
+PROFILES = ("jinan", "weifang", "lianyungang", "mayors-telephone", "xiangyang")
+
+
+class City(Strict):
+    """Whose hotline this is."""
+
+    name: str = "12345"
+    """Shown to citizens and operators."""
+    profile: str = "jinan"
+    """The city's rules: jinan, weifang, lianyungang, mayors-telephone or xiangyang."""
+    timezone: str = "Asia/Shanghai"
+    """IANA name; tracking codes carry the date of this zone."""
+    division_code: Annotated[str, Field(pattern=r"^\d{6}$")] = "370100"
+    """GB/T 2260; in quotes."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("not an IANA time zone; write for example Asia/Shanghai") from None
+        return value
+
+    @field_validator("profile")
+    @classmethod
+    def _known_profile(cls, value: str) -> str:
+        if value not in PROFILES:
+            raise ValueError(f"unknown profile; choose one of {', '.join(PROFILES)}")
+        return value
+
+
+class Server(Strict):
+    """The HTTP entrance."""
+
+    listen: HostPort = "127.0.0.1:8080"
+    """Host and port; port 0 takes any free one."""
+    public_url: HttpUrl = "http://127.0.0.1:8080"
+    """How providers reach the entrance; request signatures cover it. Without a slash at the end."""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks whose X-Forwarded-For is believed."""
+    token: Secret | None = None
+    """Bearer token for /metrics, /readyz and /docs from elsewhere than loopback."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _no_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+
+class StoreSettings(Strict):
+    """Where everything is kept."""
+
+    url: Annotated[str, Field(validate_default=True)] = "sqlite:///var/gateway.db"
+    """``sqlite:///path`` for one node, ``postgresql://…`` for one or many."""
+    files: LocalPath = Path("var/files")
+    """Folder for attachments."""
+
+    @field_validator("url")
+    @classmethod
+    def _known_database(cls, value: str, info: ValidationInfo) -> str:
+        try:
+            url = make_url(value)
+            backend = url.get_backend_name()
+        except (ArgumentError, NoSuchModuleError):
+            raise ValueError("not a database URL; write sqlite:///var/gateway.db or postgresql://…") from None
+        if backend not in {"sqlite", "postgresql"}:
+            raise ValueError(f"{backend} is not supported; write sqlite:///… or postgresql://…")
+        if backend == "sqlite":
+            url = url.set(database=str(_located(Path(url.database or "var/gateway.db"), info).absolute()))
+        return url.render_as_string(hide_password=False)
+
+
+class Keys(Strict):
+    """The key file."""
+
+    file: LocalPath = Path("var/keys.json")
+    """Made at the first start, mode 0600; back it up apart from the database."""
+
+
+class Core(Strict):
+    """The case core that dispatches matters, and how it gets them."""
+
+    sink: Literal["webhook", "file"] = "webhook"
+    """``webhook``: CloudEvents by POST; ``file``: one JSON line per event."""
+    url: HttpUrl | None = None
+    """Where the webhook posts to."""
+    secret: Secret | None = None
+    """Standard Webhooks secret, ``whsec_`` and base64 of 24 to 64 bytes."""
+    path: LocalPath | None = None
+    """The file of sink ``file``."""
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 15
+    """How long one delivery may take (Standard Webhooks advises 15 to 30 s)."""
+    clients: tuple[Client, ...] = ()
+    """Who may post updates."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Core:
+        if self.sink == "webhook":
+            if self.url is None:
+                raise ValueError("sink webhook needs url, the address the core listens on")
+            if self.secret is None:
+                raise ValueError("sink webhook needs secret, a Standard Webhooks secret (whsec_…)")
+            if not self.secret.get_secret_value().startswith("whsec_"):
+                raise ValueError("secret must start with whsec_; `gateway demo` shows one")
+        elif self.path is None:
+            raise ValueError("sink file needs path, the file to append to")
+        return self
+
+
+class Dedupe(Strict):
+    """Same matter, same citizen, same incident; takes effect with the linking of a later version."""
+
+    settle_seconds: Annotated[float, Field(ge=0, le=180)] = 60
+    """How long a conversation's pieces are waited for."""
+    same_caller_days: Annotated[int, Field(ge=1, le=365)] = 30
+    """Window for the same caller."""
+    incident_days: Annotated[int, Field(ge=1, le=365)] = 14
+    """Window for one incident."""
+
+
+class Empty(Strict):
+    """A section without settings in this version."""
+
+
+class Config(Strict):
+    """The whole of config.yaml."""
+
+    city: City = City()
+    server: Server = Server()
+    store: StoreSettings = StoreSettings()
+    keys: Keys = Keys()
+    core: Core
+    channels: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")], SerializeAsAny[ChannelSettings]]
+    triage: Empty = Empty()
+    dedupe: Dedupe = Dedupe()
+    conduct: Empty = Empty()
+    retention: Empty = Empty()
+    console: Empty = Empty()
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _some(cls, value: Any) -> Any:
+        if not value:
+            raise ValueError("no channel is configured; add at least one")
+        return value

@@ -1,0 +1,46 @@
+"""Test secrets under var/secrets, made once: what the committed config.yaml refers to."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from channels.clients import key_hash
+
+
+def _aes_key() -> str:
+    """WeChat's EncodingAESKey: 43 characters, base64 of 32 bytes without the padding."""
+    return base64.b64encode(secrets.token_bytes(32)).decode().rstrip("=")
+
+
+_MAKERS: dict[str, Callable[[], str]] = {
+    "core-secret": lambda: "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
+    "wechat-token": lambda: secrets.token_hex(16),
+    "wechat-aes-key": _aes_key,
+    "wechat-app-secret": lambda: secrets.token_hex(16),
+    "weibo-app-secret": lambda: secrets.token_hex(16),
+    "weibo-access-token": lambda: secrets.token_hex(16),
+    "weibo-path": lambda: secrets.token_urlsafe(24),
+    "sms-auth-token": lambda: secrets.token_hex(16),
+    "telegram-bot-token": lambda: f"{secrets.randbelow(10**9):010d}:{secrets.token_urlsafe(26)}",
+    "telegram-secret-token": lambda: secrets.token_urlsafe(24),
+    "app-key": lambda: secrets.token_urlsafe(32),
+}
+
+
+def make_secrets(directory: Path) -> None:
+    """Write the files that are missing, each mode 0600; those that are there stay."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name, make in _MAKERS.items():
+        _write(directory / name, make)
+    app_key = (directory / "app-key").read_text(encoding="ascii")
+    _write(directory / "app-key-hash", lambda: key_hash(app_key))
+
+
+def _write(path: Path, make: Callable[[], str]) -> None:
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(make())

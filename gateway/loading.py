@@ -1,0 +1,194 @@
+"""Reading config.yaml: YAML with line numbers, the environment on top, each channel by its own kind's settings."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from channels.base import AnyChannel
+from channels.registry import kinds
+from channels.registry import load as load_kind
+from channels.settings import ChannelSettings
+from gateway.config import Config
+
+Location = tuple[str | int, ...]
+Lines = dict[Location, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with the configuration, and its mend."""
+
+    file: str
+    line: int | None
+    key: str
+    mend: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.key}: {self.mend}" if self.key else f"{place}: {self.mend}"
+
+
+class ConfigFaults(Exception):
+    """The configuration cannot be used; ``faults`` says why, one each."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(map(str, self.faults)))
+
+
+class _Environment(BaseSettings):
+    """Which sections the environment may override; used only to read it."""
+
+    model_config = SettingsConfigDict(env_prefix="HOTLINE__", env_nested_delimiter="__")
+
+    city: dict[str, Any] = {}
+    server: dict[str, Any] = {}
+    store: dict[str, Any] = {}
+    keys: dict[str, Any] = {}
+    core: dict[str, Any] = {}
+    channels: dict[str, Any] = {}
+    dedupe: dict[str, Any] = {}
+
+
+def load_config(path: Path) -> tuple[Config, dict[str, AnyChannel]]:
+    """The configuration and its channels, built. Raise ConfigFaults with every fault found."""
+    document, lines = _read(path)
+    document = _merged(document, EnvSettingsSource(_Environment)())
+    context = {"base": str(path.parent)}
+    settings, found = _channels(document.get("channels"), context)
+    try:
+        config = Config.model_validate({**document, "channels": settings}, context=context)
+    except ValidationError as error:
+        found += [(place, mend) for place, mend in _explained(error, Config) if place != ("channels",) or not found]
+    if not found:
+        channels = {name: load_kind(chosen.kind)(name, chosen) for name, chosen in settings.items()}
+        found += _clashes(channels)
+    if found:
+        faults = [_fault(path, lines, place, mend) for place, mend in found]
+        raise ConfigFaults(sorted(faults, key=lambda fault: (fault.line or 0, fault.key)))
+    return config, channels
+
+
+Complaint = tuple[Location, str]
+
+
+def _channels(section: Any, context: dict[str, str]) -> tuple[dict[str, ChannelSettings], list[Complaint]]:
+    """The settings of every channel that is right, and what is wrong with the others."""
+    settings: dict[str, ChannelSettings] = {}
+    found: list[Complaint] = []
+    for name, values in section.items() if isinstance(section, dict) else ():
+        place = ("channels", str(name))
+        if not isinstance(values, dict):
+            found.append((place, "settings are missing; write at least kind"))
+        elif values.get("kind") not in kinds():
+            found.append(((*place, "kind"), _choose(values.get("kind"), kinds(), "kind")))
+        else:
+            try:
+                settings[str(name)] = load_kind(values["kind"]).Settings.model_validate(values, context=context)
+            except ValidationError as error:
+                chosen = load_kind(values["kind"]).Settings
+                found += [((*place, *rest), mend) for rest, mend in _explained(error, chosen)]
+    return settings, found
+
+
+def _clashes(channels: dict[str, AnyChannel]) -> Iterator[Complaint]:
+    """Two channels that want the same path."""
+    owners: dict[str, str] = {}
+    for name, channel in channels.items():
+        for route in channel.routes():
+            if owners.setdefault(route.path, name) != name:
+                yield ("channels", name), f"channel {owners[route.path]} serves the same path; keep one of them"
+
+
+def _read(path: Path) -> tuple[dict[str, Any], Lines]:
+    """The document, and the line of every key in it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        document = yaml.safe_load(text)
+    except OSError as error:
+        raise ConfigFaults([Fault(str(path), None, "", f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError:
+        raise ConfigFaults([Fault(str(path), None, "", "is not UTF-8; save it as UTF-8")]) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "is not YAML"
+        raise ConfigFaults([Fault(str(path), mark.line + 1 if mark else None, "", f"YAML: {problem}")]) from None
+    if not isinstance(document, dict):
+        raise ConfigFaults([Fault(str(path), 1, "", "must be a map of sections; see the commented example")])
+    lines: Lines = {}
+    doubles = list(_number(root, (), lines))
+    if doubles:
+        raise ConfigFaults(_fault(path, lines, place, "stands twice; keep one of them") for place in doubles)
+    return document, lines
+
+
+def _number(node: yaml.Node | None, place: Location, lines: Lines) -> Iterator[Location]:
+    """Fill ``lines``; yield keys that stand twice, which YAML would let pass."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*place, key.value)
+            if inner in lines:
+                yield inner
+            lines[inner] = key.start_mark.line + 1
+            yield from _number(value, inner, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines[(*place, index)] = value.start_mark.line + 1
+            yield from _number(value, (*place, index), lines)
+
+
+def _merged(document: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """``above`` laid over ``document``, map by map."""
+    merged = dict(document)
+    for key, value in above.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _explained(error: ValidationError, model: type[BaseModel]) -> Iterator[Complaint]:
+    """Each error of pydantic's as a place and a sentence; never with the value, which may be a secret."""
+    for fault in error.errors(include_input=False, include_url=False):
+        place = tuple(fault["loc"])
+        match fault["type"]:
+            case "missing":
+                yield place, "is missing; set it"
+            case "extra_forbidden":
+                yield place, _choose(str(place[-1]), _names(model, place[:-1]), "setting")
+            case _:
+                yield place, fault["msg"].removeprefix("Value error, ")
+
+
+def _names(model: type[BaseModel], place: Location) -> list[str]:
+    """The settings known at a place below a model."""
+    for step in place:
+        field = model.model_fields.get(str(step))
+        inner = field.annotation if field else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return sorted(model.model_fields)
+
+
+def _choose(given: object, known: list[str], noun: str) -> str:
+    near = difflib.get_close_matches(str(given), known, n=1)
+    if near:
+        return f"unknown {noun} {given!r}; did you mean {near[0]}?"
+    return f"unknown {noun} {given!r}; choose from {', '.join(known)}" if known else f"unknown {noun}; remove it"
+
+
+def _fault(path: Path, lines: Lines, place: Location, mend: str) -> Fault:
+    """The fault at the nearest line there is: a missing key stands at its section."""
+    near = place
+    while near and near not in lines:
+        near = near[:-1]
+    return Fault(str(path), lines.get(near), ".".join(map(str, place)), mend)

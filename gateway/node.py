@@ -1,0 +1,180 @@
+"""One node: the store, the channels and the roles, wired together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import AsyncIterator, Collection, Mapping
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from channels.base import AnyChannel, StateChange
+from channels.errors import Rebound, StateConflict, Unavailable
+from gateway.api import build_api
+from gateway.clock import Clock, now
+from gateway.config import Config
+from gateway.door import Door
+from gateway.handoff import Handoff
+from gateway.metrics import Metrics
+from gateway.offload import Offload
+from gateway.pipeline import RETRY_SECONDS, Pipeline
+from gateway.server import HttpServer
+from gateway.sinks import open_sink
+from gateway.supervisor import Health, Supervisor
+from normalizer.model import Envelope, Kept
+from store.envelopes import StateWrite
+from store.errors import BindingReused, StateChanged, StoreUnavailable
+from store.store import Store, open_store
+
+log = structlog.get_logger(__name__)
+
+
+class Role(StrEnum):
+    """What a process does; on PostgreSQL they can be split over processes and machines."""
+
+    EDGE = "edge"
+    PIPELINE = "pipeline"
+    HANDOFF = "handoff"
+    CONSOLE = "console"
+
+
+class Node:
+    """Everything of one process. Use :func:`running`."""
+
+    def __init__(
+        self,
+        config: Config,
+        channels: Mapping[str, AnyChannel],
+        store: Store,
+        *,
+        roles: Collection[Role] = tuple(Role),
+        clock: Clock = now,
+        retry_seconds: tuple[float, ...] = RETRY_SECONDS,
+        parse_seconds: float = 10,
+    ) -> None:
+        self.config, self.channels, self.store, self.roles = config, channels, store, frozenset(roles)
+        self.clock = clock
+        self.metrics = Metrics()
+        self.sink = open_sink(config, clock)
+        self.handoff = Handoff(store, self.sink, clock=clock, metrics=self.metrics)
+        self.pipeline = Pipeline(
+            store,
+            channels,
+            clock=clock,
+            metrics=self.metrics,
+            zone=ZoneInfo(config.city.timezone),
+            offload=Offload(seconds=parse_seconds),
+            filed=self.handoff.ring,
+            retry_seconds=retry_seconds,
+        )
+        states = {name: _State(store, name) for name in channels}
+        self.supervisor = Supervisor(channels.values(), self.deliver, states, clock=clock)
+        for name, channel in channels.items():
+            channel.refused = partial(self._count_refusal, name)
+        api = build_api(store, channels, server=config.server, metrics=self.metrics, ready=self.complaints)
+        door = Door(api, channels, self.deliver, server=config.server, metrics=self.metrics, clock=clock)
+        self.http = HttpServer(door, config.server.listen)
+
+    async def deliver(self, envelope: Envelope, change: StateChange | None = None) -> Kept:
+        """Keep an envelope for a channel. Raise Rebound, StateConflict or Unavailable; then nothing was kept."""
+        write = StateWrite(envelope.channel, change.key, change.expected, change.value) if change else None
+        try:
+            kept = await self.store.keep(envelope, write)
+        except BindingReused:
+            raise Rebound("rebound") from None
+        except StateChanged:
+            raise StateConflict("state") from None
+        except StoreUnavailable:
+            raise Unavailable("unavailable") from None
+        self.metrics.envelopes.labels(envelope.channel).inc()
+        self.metrics.progress.labels(envelope.channel).set(self.clock().timestamp())
+        for flag in envelope.flags:
+            self.metrics.flagged.labels(envelope.channel, flag).inc()
+        self.pipeline.ring()
+        return kept
+
+    def _count_refusal(self, channel: str, reason: str) -> None:
+        self.metrics.refused.labels(channel, reason).inc()
+
+    async def complaints(self) -> list[str]:
+        """What this node cannot do now; also brings the gauges up to date."""
+        found = [
+            f"channel {name}: {health.trouble or 'not running yet'}"
+            for name, health in self.supervisor.health.items()
+            if Role.EDGE in self.roles and not self._works(name, health)
+        ]
+        try:
+            self.metrics.pending.set(await self.store.pending())
+            self.metrics.waiting.set(await self.store.waiting_events())
+        except StoreUnavailable:
+            found.append("the store is not available")
+        return found
+
+    def _works(self, channel: str, health: Health) -> bool:
+        listens = self.channels[channel].listens
+        return health.running and (not listens or self.channels[channel].address is not None)
+
+    @property
+    def http_url(self) -> str:
+        """Where the HTTP entrance really listens."""
+        return f"http://{self.http.host}:{self.http.port}"
+
+    def listening(self, channel: str) -> tuple[str, int]:
+        """Host and port of a channel that is a server of its own. Raise LookupError while it does not listen."""
+        address = self.channels[channel].address
+        if address is None:
+            raise LookupError(f"channel {channel} is not listening")
+        return address
+
+    async def run(self) -> None:
+        """Do what the roles say until cancelled."""
+        jobs = {
+            Role.EDGE: [self.http.run_until_stopped, self.supervisor.run],
+            Role.PIPELINE: [self.pipeline.run],
+            Role.HANDOFF: [self.handoff.run],
+        }
+        async with asyncio.TaskGroup() as group:
+            for role in sorted(self.roles):
+                for job in jobs.get(role, []):
+                    group.create_task(job())
+
+
+class _State:
+    """A channel's view of its own state."""
+
+    def __init__(self, store: Store, channel: str) -> None:
+        self._store, self._channel = store, channel
+
+    async def get(self, key: str) -> str | None:
+        """The value last committed."""
+        return await self._store.state(self._channel, key)
+
+    async def change(self, change: StateChange) -> bool:
+        """Compare and set; False when another was faster."""
+        return await self._store.change_state(StateWrite(self._channel, change.key, change.expected, change.value))
+
+
+@contextlib.asynccontextmanager
+async def running(node: Node) -> AsyncIterator[Node]:
+    """Run a node until the block ends, then stop it in good order. An error of a role ends the block with it."""
+    gc.freeze()  # what lives as long as the process need not be looked at again (facts: GC effect)
+    gc.set_threshold(50_000, 50, 100)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(node.run())
+        try:
+            yield node
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+    await node.sink.close()
+
+
+async def open_node_store(config: Config, *, owner: bool = True, migrate: bool = False) -> Store:
+    """The store that the configuration names."""
+    return await open_store(config.store.url, Path(config.keys.file), owner=owner, migrate=migrate)

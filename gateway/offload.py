@@ -1,0 +1,102 @@
+"""Running the pure path in worker processes that may hang, crash or eat memory without harming anybody else."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any, TypeVar
+from uuid import UUID
+
+import anyio
+from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
+from normalizer.normalize import Fields, normalize
+
+from channels.base import AnyChannel
+from channels.errors import Malformed
+from channels.registry import load
+from channels.settings import ChannelSettings
+from normalizer.model import Envelope, Message, Parsed
+
+T = TypeVar("T")
+
+#: What one call may use beyond what its process holds after the imports, bytes.
+MEMORY = 512 * 1024 * 1024
+
+
+class OwnFault(Exception):
+    """Our code failed, hung or crashed; the message is one word and never holds a citizen's data."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """An exception on its way home, without its message, which could quote the citizen."""
+
+    theirs: bool
+    reason: str
+
+
+class Offload:
+    """Calls pure functions in worker processes, each call with a deadline after which its process is killed."""
+
+    def __init__(self, processes: int | None = None, seconds: float = 10) -> None:
+        self._limiter = CapacityLimiter(processes or os.cpu_count() or 1)
+        self._places = anyio.Semaphore(int(self._limiter.total_tokens))
+        self._seconds = seconds
+
+    async def parse(self, channel: AnyChannel, envelope: Envelope) -> Parsed:
+        """``channel.parse``. Raise Malformed or OwnFault."""
+        return await self._call(_parse, channel.kind, channel.name, channel.settings, envelope)
+
+    async def normalize(self, message: Message, message_id: UUID) -> Fields:
+        """``normalizer.normalize``. Raise OwnFault."""
+        return await self._call(normalize, message, message_id)
+
+    async def _call(self, function: Callable[..., T], *args: Any) -> T:
+        async with self._places:  # the deadline begins when a process is free
+            try:
+                with anyio.fail_after(self._seconds):
+                    result = await to_process.run_sync(
+                        _guarded, function, args, cancellable=True, limiter=self._limiter
+                    )
+            except TimeoutError:
+                raise OwnFault("hang") from None
+            except BrokenWorkerProcess:
+                raise OwnFault("crash") from None
+        if isinstance(result, _Fault):
+            raise Malformed(result.reason) if result.theirs else OwnFault(result.reason)
+        return result
+
+
+def _guarded(function: Callable[..., T], args: tuple[Any, ...]) -> T | _Fault:
+    """Runs in the worker."""
+    _limit_memory()
+    try:
+        return function(*args)
+    except Malformed as error:
+        return _Fault(theirs=True, reason=error.reason)
+    except Exception as error:  # noqa: BLE001 - whatever it is must not take its text home
+        return _Fault(theirs=False, reason=type(error).__name__)
+
+
+@cache
+def _limit_memory() -> None:
+    """Once per process; what the imports took is not counted. Elsewhere than on Linux the deadline alone protects."""
+    if sys.platform != "linux":
+        return
+    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - no path, a kernel interface
+        held = int(statm.read().split()[0]) * resource.getpagesize()
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, hard))
+
+
+def _parse(kind: str, name: str, settings: ChannelSettings, envelope: Envelope) -> Parsed:
+    return _channel(kind, name, settings).parse(envelope)
+
+
+@lru_cache(maxsize=64)
+def _channel(kind: str, name: str, settings: ChannelSettings) -> AnyChannel:
+    return load(kind)(name, settings)

@@ -1,0 +1,190 @@
+"""From kept envelopes to filed matters: unpack, then digest, each a short list of calls.
+
+A try that fails is put off; the third failure ends as ``failed`` (ours), what cannot be read as ``malformed`` (theirs).
+Everybody else flows on: a hang costs its own process, not its neighbours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import timedelta
+from functools import partial
+from zoneinfo import ZoneInfo
+
+import structlog
+import uuid_utils.compat
+
+from channels.base import AnyChannel
+from channels.errors import Malformed
+from gateway.clock import Clock
+from gateway.filing import Fresh, decide
+from gateway.metrics import Metrics
+from gateway.offload import Offload, OwnFault
+from normalizer.model import Outcome
+from normalizer.tracking import tracking_code
+from store.errors import StoreUnavailable, Superseded
+from store.messages import Unpacking
+from store.store import Store
+from store.values import Stage, Work
+
+log = structlog.get_logger(__name__)
+
+#: Waits before the second and third try, seconds.
+RETRY_SECONDS = (1.0, 5.0)
+#: How long an envelope waits for the one before it, so that a sender's order is kept but a hang holds up nobody.
+ORDER_SECONDS = 1.0
+#: Work claimed at once, and how often the queue is looked at when nobody rings, seconds.
+CLAIM, IDLE_SECONDS = 64, 0.5
+
+
+class Pipeline:
+    """Takes work off the queue until cancelled; ring ``bell`` when there is some."""
+
+    def __init__(
+        self,
+        store: Store,
+        channels: Mapping[str, AnyChannel],
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        zone: ZoneInfo,
+        offload: Offload,
+        filed: Callable[[], None],
+        retry_seconds: tuple[float, ...] = RETRY_SECONDS,
+    ) -> None:
+        self._store, self._channels = store, channels
+        self._clock, self._metrics, self._zone = clock, metrics, zone
+        self._offload, self._filed, self._retry_seconds = offload, filed, retry_seconds
+        self._under_way: dict[Stage, dict[int, asyncio.Task[None]]] = {stage: {} for stage in Stage}
+        self._bells = {stage: asyncio.Event() for stage in Stage}
+        self._last_unpacked = asyncio.Event()
+        self._last_unpacked.set()
+
+    def ring(self) -> None:
+        """There is an envelope to unpack."""
+        self._bells[Stage.UNPACK].set()
+
+    async def run(self) -> None:
+        """Work until cancelled; what is under way then stays in the queue and is done again."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for stage in Stage:
+                    group.create_task(self._serve(stage))
+        finally:
+            left = [task for tasks in self._under_way.values() for task in tasks.values()]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    async def _serve(self, stage: Stage) -> None:
+        while True:
+            self._bells[stage].clear()
+            started = await self._start(stage)
+            if not started or len(self._under_way[stage]) >= CLAIM:
+                await self._rest(stage)
+
+    async def _start(self, stage: Stage) -> int:
+        mine = self._under_way[stage]
+        try:
+            found = await self._store.claim(stage, self._clock(), CLAIM - len(mine), tuple(mine))
+        except StoreUnavailable:
+            log.warning("store_unavailable", stage=stage)
+            return 0
+        for work in found:
+            mine[work.sequence] = asyncio.create_task(self._attempt(work, self._step(work)))
+        return len(found)
+
+    async def _rest(self, stage: Stage) -> None:
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self._bells[stage].wait()
+        except TimeoutError:
+            pass
+
+    def _step(self, work: Work) -> Coroutine[None, None, None]:
+        if work.stage is Stage.DIGEST:
+            return self._digest(work)
+        before, self._last_unpacked = self._last_unpacked, asyncio.Event()
+        return self._unpack(work, before, self._last_unpacked)
+
+    # -- the two steps ---------------------------------------------------------------------------------------------
+
+    async def _unpack(self, work: Work, before: asyncio.Event, done: asyncio.Event) -> None:
+        try:
+            envelope = await self._store.envelope(work.subject)
+            parsed = await self._offload.parse(self._channel(envelope.channel), envelope)
+            await _patiently(before)
+            unpacking = Unpacking(work, envelope, parsed, self._clock())
+            writing = self._store.unpack(unpacking)
+        finally:
+            done.set()
+        for outcome in await writing:
+            self._metrics.outcomes.labels(envelope.channel, outcome).inc()
+        self._bells[Stage.DIGEST].set()
+
+    async def _digest(self, work: Work) -> None:
+        kept = await self._store.message(work.subject)
+        fields = await self._offload.normalize(kept.message, kept.id)
+        decision = partial(decide, kept, fields, self._fresh())
+        filing = await self._store.file_matter(work, kept, decision, self._clock())
+        self._metrics.outcomes.labels(kept.channel, filing.verdict.outcome).inc()
+        self._metrics.pipeline_seconds.observe((self._clock() - kept.received_at).total_seconds())
+        self._bells[Stage.DIGEST].set()  # the next message of this sender may go
+        self._filed()
+
+    def _channel(self, name: str) -> AnyChannel:
+        try:
+            return self._channels[name]
+        except KeyError:
+            raise OwnFault("channel_not_configured") from None
+
+    def _fresh(self) -> Fresh:
+        day = self._clock().astimezone(self._zone).date()
+        return Fresh(uuid_utils.compat.uuid7(), tracking_code(day, secrets.randbelow(10**9)))
+
+    # -- what can go wrong -----------------------------------------------------------------------------------------
+
+    async def _attempt(self, work: Work, step: Coroutine[None, None, None]) -> None:
+        try:
+            await self._settle(work, step)
+        except StoreUnavailable:
+            await asyncio.sleep(IDLE_SECONDS)  # still in the queue: it is tried again when the store is back
+        except Superseded:
+            log.info("superseded", stage=work.stage, subject=str(work.subject))
+        finally:
+            del self._under_way[work.stage][work.sequence]
+            self._bells[work.stage].set()
+
+    async def _settle(self, work: Work, step: Coroutine[None, None, None]) -> None:
+        try:
+            await step
+        except (StoreUnavailable, Superseded):
+            raise
+        except Malformed as error:
+            await self._end(work, Outcome.MALFORMED, error.reason)
+        except Exception as error:  # noqa: BLE001 - any fault of ours is tried again, then shown
+            await self._again(work, str(error) if isinstance(error, OwnFault) else type(error).__name__)
+
+    async def _again(self, work: Work, reason: str) -> None:
+        if work.attempts >= len(self._retry_seconds):
+            log.error("failed", stage=work.stage, subject=str(work.subject), reason=reason)
+            await self._end(work, Outcome.FAILED, reason)
+            return
+        at = self._clock()
+        log.warning("retry", stage=work.stage, subject=str(work.subject), reason=reason, tries=work.attempts + 1)
+        await self._store.postpone(work, reason, at, at + timedelta(seconds=self._retry_seconds[work.attempts]))
+
+    async def _end(self, work: Work, outcome: Outcome, reason: str) -> None:
+        channel = await self._store.give_up(work, outcome, reason, self._clock())
+        self._metrics.outcomes.labels(channel, outcome).inc()
+
+
+async def _patiently(before: asyncio.Event) -> None:
+    """Wait for the envelope before, but not for ever."""
+    try:
+        async with asyncio.timeout(ORDER_SECONDS):
+            await before.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,75 @@
+"""Keeps every channel's ``run`` alive: one failing channel stops only itself, and is started again with back-off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from channels.base import AnyChannel, Channel, Deliver, State
+from channels.errors import ChannelError
+from gateway.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+FIRST_SECONDS, LONGEST_SECONDS = 1.0, 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a channel's ``run`` fares."""
+
+    running: bool
+    #: One word; None while all is well.
+    trouble: str | None = None
+    since: datetime | None = None
+
+
+class Supervisor:
+    """Runs the channels that have something to run."""
+
+    def __init__(
+        self,
+        channels: Iterable[AnyChannel],
+        deliver: Deliver,
+        states: Mapping[str, State],
+        *,
+        clock: Clock,
+        first_seconds: float = FIRST_SECONDS,
+    ) -> None:
+        self._channels = [c for c in channels if type(c).run is not Channel.run]
+        self._deliver, self._states, self._clock, self._first = deliver, states, clock, first_seconds
+        #: By channel name; channels that only answer HTTP are not in it.
+        self.health: dict[str, Health] = {channel.name: Health(running=False) for channel in self._channels}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for channel in self._channels:
+                group.create_task(self._keep_alive(channel))
+
+    async def _keep_alive(self, channel: AnyChannel) -> None:
+        wait = self._first
+        while True:
+            started = self._clock()
+            self.health[channel.name] = Health(running=True, since=started)
+            trouble = await self._once(channel)
+            if (self._clock() - started).total_seconds() > LONGEST_SECONDS:
+                wait = self._first  # it ran well for a while: begin anew
+            self.health[channel.name] = Health(running=False, trouble=trouble, since=self._clock())
+            log.error("channel_stopped", channel=channel.name, reason=trouble, again_in_seconds=wait)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, LONGEST_SECONDS)
+
+    async def _once(self, channel: AnyChannel) -> str:
+        """Run it until it ends; why it did, in one word: the text of an exception may quote a citizen or a secret."""
+        try:
+            await channel.run(self._deliver, self._states[channel.name])
+        except ChannelError as error:
+            return error.reason
+        except Exception as error:  # noqa: BLE001 - whatever happens to one channel stays there
+            return type(error).__name__
+        return "ended"

@@ -1,0 +1,105 @@
+"""Composing the hotline matter from what one message says, and adding a further message to it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from normalizer.model import (
+    Attachment,
+    ChannelRef,
+    Contact,
+    HotlineMatter,
+    KeptMessage,
+    MatterMessage,
+    Message,
+    Party,
+    ReplyRoute,
+)
+from normalizer.normalize import Fields
+
+PARAGRAPH = "\n\n"
+
+
+def compose(
+    kept: KeptMessage, fields: Fields, *, matter_id: UUID, tracking_code: str, caller_id: UUID
+) -> HotlineMatter:
+    """The matter that a message opens."""
+    message = kept.message
+    return HotlineMatter(
+        matter_id=matter_id,
+        tracking_code=tracking_code,
+        kind=fields.kind,
+        title=fields.title,
+        content=fields.text,
+        language=fields.language,
+        attachments=_outward(fields.attachments),
+        sent_at=message.sent_at,
+        received_at=kept.received_at,
+        channel=ChannelRef(name=kept.channel, kind=kept.kind, account=message.account),
+        messages=(_part(kept, fields),),
+        party=Party(
+            type=message.party_type,
+            name=fields.name,
+            unit=fields.unit,
+            contact_phone=fields.contact_phone,
+            contacts=_contacts(message),
+        ),
+        caller_id=caller_id,
+        confidential=fields.confidential,
+        place=fields.place,
+        reply_route=ReplyRoute(channel=kept.channel),
+        evidence=fields.evidence,
+    )
+
+
+def amend(matter: HotlineMatter, kept: KeptMessage, fields: Fields) -> HotlineMatter:
+    """The matter with a further message of its caller: his first words stay first, what was missing is filled in."""
+    words = [matter.content, fields.text]
+    party = matter.party.model_copy(
+        update={
+            "name": matter.party.name or fields.name,
+            "unit": matter.party.unit or fields.unit,
+            "contact_phone": matter.party.contact_phone or fields.contact_phone,
+            "contacts": tuple(dict.fromkeys((*matter.party.contacts, *_contacts(kept.message)))),
+        }
+    )
+    return matter.model_copy(
+        update={
+            "revision": matter.revision + 1,
+            "content": PARAGRAPH.join(word for word in words if word),
+            "attachments": _renumbered((*matter.attachments, *_outward(fields.attachments))),
+            "messages": (*matter.messages, _part(kept, fields)),
+            "party": party,
+            "confidential": matter.confidential or fields.confidential,
+            "place": matter.place or fields.place,
+            "times_this_matter": matter.times_this_matter + 1,
+            "evidence": (*matter.evidence, *fields.evidence),
+        }
+    )
+
+
+def _part(kept: KeptMessage, fields: Fields) -> MatterMessage:
+    return MatterMessage(
+        message_id=kept.id,
+        channel=kept.channel,
+        sent_at=kept.message.sent_at,
+        received_at=kept.received_at,
+        text=fields.text,
+    )
+
+
+def _contacts(message: Message) -> tuple[Contact, ...]:
+    return tuple(dict.fromkeys((message.sender, *message.contacts)))
+
+
+def _outward(attachments: tuple[Attachment, ...]) -> tuple[Attachment, ...]:
+    """Without where we fetch them: a Telegram link holds our token, a mail part means nothing outside."""
+    return tuple(attachment.model_copy(update={"reference": None}) for attachment in attachments)
+
+
+def _renumbered(attachments: tuple[Attachment, ...]) -> tuple[Attachment, ...]:
+    """Unique ids across messages, each of which counts its own from 0."""
+    return tuple(
+        attachment.model_copy(update={"id": str(index)}) if attachment.id.isdigit() else attachment
+        for index, attachment in enumerate(attachments)
+    )

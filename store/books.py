@@ -1,0 +1,142 @@
+"""The books: counting everything and proving that it adds up (CONTRACT.md, Outcomes)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, true
+
+from normalizer.model import Outcome
+from store.tables import ENVELOPES, EVENTS, MATTERS, MESSAGES, UNPACKED, WORK
+from store.values import Books, Receipt, Stage
+
+#: Offending rows named at most; the first tell enough.
+SHOWN = 20
+
+
+def reconcile(connection: Connection, since: datetime | None = None) -> Books:
+    """Count envelopes received from ``since`` on, their messages, and the events of matters filed from then on."""
+    recent = ENVELOPES.c.received_at >= since if since else true()
+    envelopes = _count(connection, select(ENVELOPES.c.id).where(recent))
+    pending = _count(connection, _of(recent, WORK.c.subject, WORK).where(WORK.c.stage == Stage.UNPACK))
+    return Books(
+        envelopes=envelopes,
+        pending=pending,
+        unpacked=_count(connection, _of(recent, UNPACKED.c.envelope_id, UNPACKED)),
+        messages=_count(connection, _of(recent, MESSAGES.c.envelope_id, MESSAGES)),
+        held=0,
+        outcomes=_outcomes(connection, recent),
+        events=_events(connection, since),
+        offending=list(_offending(connection, recent, since)),
+    )
+
+
+def _count(connection: Connection, query: Select[Any]) -> int:
+    return connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+
+
+def _of(recent: ColumnElement[bool], envelope_id: Any, table: Any) -> Select[Any]:
+    return select(envelope_id).select_from(table.join(ENVELOPES, ENVELOPES.c.id == envelope_id)).where(recent)
+
+
+def _outcomes(connection: Connection, recent: ColumnElement[bool]) -> dict[str, int]:
+    counts = dict.fromkeys((str(outcome) for outcome in Outcome), 0)
+    for table in (MESSAGES, UNPACKED):
+        grouped = (
+            select(table.c.outcome, func.count())
+            .join(ENVELOPES, ENVELOPES.c.id == table.c.envelope_id)
+            .where(recent, table.c.outcome.is_not(None))
+            .group_by(table.c.outcome)
+        )
+        for outcome, number in connection.execute(grouped):
+            counts[outcome] += number
+    return counts
+
+
+def _events(connection: Connection, since: datetime | None) -> dict[str, int]:
+    recent = MATTERS.c.filed_at >= since if since else true()
+    owed = connection.execute(select(func.coalesce(func.sum(MATTERS.c.revision), 0)).where(recent)).scalar_one()
+    grouped = (
+        select(EVENTS.c.state, func.count())
+        .join(MATTERS, MATTERS.c.id == EVENTS.c.matter_id)
+        .where(recent)
+        .group_by(EVENTS.c.state)
+    )
+    states: dict[str, int] = dict(connection.execute(grouped).tuples().all())
+    return {"owed": owed} | {state: states.get(state, 0) for state in ("delivered", "waiting", "parked")}
+
+
+def _offending(connection: Connection, recent: ColumnElement[bool], since: datetime | None) -> Iterator[str]:
+    for sentence, query in _faults(recent, since):
+        for (subject,) in connection.execute(query.limit(SHOWN)):
+            yield f"{subject}: {sentence}"
+
+
+def _faults(recent: ColumnElement[bool], since: datetime | None) -> Iterator[tuple[str, Select[Any]]]:
+    """A query for each way in which the books can be wrong."""
+    queued = select(WORK.c.sequence).where(WORK.c.subject == ENVELOPES.c.id, WORK.c.stage == Stage.UNPACK).exists()
+    done = select(UNPACKED.c.at).where(UNPACKED.c.envelope_id == ENVELOPES.c.id).exists()
+    envelopes = select(ENVELOPES.c.id).where(recent)
+    yield "envelope neither unpacked nor pending", envelopes.where(~queued, ~done)
+
+    number = select(func.count()).where(MESSAGES.c.envelope_id == UNPACKED.c.envelope_id).scalar_subquery()
+    unpacked = _of(recent, UNPACKED.c.envelope_id, UNPACKED)
+    yield "envelope's messages are not as many as were unpacked", unpacked.where(UNPACKED.c.messages != number)
+    one = or_(
+        and_(UNPACKED.c.messages == 0, UNPACKED.c.outcome.is_(None)),
+        and_(UNPACKED.c.messages > 0, UNPACKED.c.outcome.is_not(None)),
+    )
+    yield "envelope without messages has no outcome, or one with messages has one", unpacked.where(one)
+
+    waiting = select(WORK.c.sequence).where(WORK.c.subject == MESSAGES.c.id, WORK.c.stage == Stage.DIGEST).exists()
+    messages = _of(recent, MESSAGES.c.envelope_id, MESSAGES).with_only_columns(MESSAGES.c.id)
+    yield "message neither settled nor pending", messages.where(MESSAGES.c.outcome.is_(None), ~waiting)
+    yield "message settled and still pending", messages.where(MESSAGES.c.outcome.is_not(None), waiting)
+    in_matter = MESSAGES.c.outcome.in_([Outcome.FILED, Outcome.ATTACHED, Outcome.CHASED])
+    yield (
+        "message belongs to a matter that is not there",
+        messages.where(in_matter, ~select(MATTERS.c.id).where(MATTERS.c.id == MESSAGES.c.matter_id).exists()),
+    )
+
+    filed = select(MATTERS.c.id).where(MATTERS.c.filed_at >= since if since else true())
+    events = select(func.count()).where(EVENTS.c.matter_id == MATTERS.c.id).scalar_subquery()
+    yield "matter owes the core more or fewer events than were written", filed.where(MATTERS.c.revision != events)
+
+
+def pending(connection: Connection) -> int:
+    """Pieces of work in the queue."""
+    return _count(connection, select(WORK.c.sequence))
+
+
+def waiting_events(connection: Connection) -> int:
+    """Events the core has not got yet and that are not parked."""
+    return _count(connection, select(EVENTS.c.id).where(EVENTS.c.state == "waiting"))
+
+
+def receipt(connection: Connection, envelope_id: UUID) -> Receipt | None:
+    """What became of an envelope: ``kept``, then the outcome of its message, or its own."""
+    row = connection.execute(
+        select(ENVELOPES.c.channel, ENVELOPES.c.context, UNPACKED.c.outcome)
+        .outerjoin(UNPACKED, UNPACKED.c.envelope_id == ENVELOPES.c.id)
+        .where(ENVELOPES.c.id == envelope_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    message = connection.execute(
+        select(MESSAGES.c.outcome, MESSAGES.c.matter_id, MATTERS.c.tracking_code)
+        .outerjoin(MATTERS, MATTERS.c.id == MESSAGES.c.matter_id)
+        .where(MESSAGES.c.envelope_id == envelope_id)
+        .order_by(MESSAGES.c.position)
+        .limit(1)
+    ).one_or_none()
+    return Receipt(
+        receipt=envelope_id,
+        channel=row.channel,
+        client=row.context["context"].get("client"),
+        state=row.outcome or (message and message.outcome) or "kept",
+        matter_id=message.matter_id if message else None,
+        tracking_code=message.tracking_code if message else None,
+    )

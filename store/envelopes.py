@@ -1,0 +1,152 @@
+"""Keeping envelopes: the transaction after which a delivery is ours, and the channel state that commits with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, and_, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from normalizer.model import Binding, Envelope, Kept
+from store.errors import BindingReused, StateChanged, StoreError
+from store.keys import Keyring
+from store.tables import BINDINGS, CHANNEL_STATE, ENVELOPES, WORK
+from store.values import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class StateWrite:
+    """Set a channel's ``key`` to ``value`` if it still is ``expected`` (None: absent)."""
+
+    channel: str
+    key: str
+    expected: str | None
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What one call of ``keep`` asks for."""
+
+    envelope: Envelope
+    write: StateWrite | None = None
+
+
+def keep_many(connection: Connection, keyring: Keyring, deliveries: Sequence[Delivery]) -> list[Kept | StoreError]:
+    """Keep all in one transaction, in this order; a delivery that may not be kept gets its error instead."""
+    results: list[Kept | StoreError] = list(_claim_bindings(connection, keyring, deliveries))
+    for index, delivery in enumerate(deliveries):
+        if delivery.write and isinstance(results[index], Kept) and not write_state(connection, keyring, delivery.write):
+            results[index] = StateChanged(f"{delivery.write.channel}: {delivery.write.key} was changed meanwhile")
+    envelopes = [d.envelope for d, result in zip(deliveries, results, strict=True) if isinstance(result, Kept)]
+    if envelopes:
+        connection.execute(insert(ENVELOPES), [_envelope_row(envelope) for envelope in envelopes])
+        connection.execute(insert(WORK), [_work_row(envelope.id, envelope.received_at) for envelope in envelopes])
+    return results
+
+
+def _envelope_row(envelope: Envelope) -> dict[str, Any]:
+    return {
+        "id": envelope.id,
+        "channel": envelope.channel,
+        "kind": envelope.kind,
+        "received_at": envelope.received_at,
+        "flags": " ".join(envelope.flags),
+        "body": envelope.body,
+        "context": {"query": envelope.query, "context": dict(envelope.context)},
+    }
+
+
+def _work_row(subject: UUID, at: datetime) -> dict[str, Any]:
+    return {"stage": Stage.UNPACK, "subject": subject, "lane": None, "attempts": 0, "not_before": at}
+
+
+def read_envelope(row: Row[Any]) -> Envelope:
+    """The envelope in a row of the envelopes table."""
+    return Envelope(
+        id=row.id,
+        channel=row.channel,
+        kind=row.kind,
+        received_at=row.received_at,
+        body=row.body,
+        query=row.context["query"],
+        context=row.context["context"],
+        flags=tuple(row.flags.split()),
+    )
+
+
+def get_envelope(connection: Connection, envelope_id: UUID) -> Envelope:
+    """One envelope by its id."""
+    return read_envelope(connection.execute(select(ENVELOPES).where(ENVELOPES.c.id == envelope_id)).one())
+
+
+def _claim_bindings(
+    connection: Connection, keyring: Keyring, deliveries: Sequence[Delivery]
+) -> list[Kept | BindingReused]:
+    """Claim each binding for the first that asks; the database decides who that is, row by row in the order of keys."""
+    marks = [_mark(keyring, d.envelope) for d in deliveries]
+    wanted = {
+        mark: {"key": mark, "digest": binding.digest, "envelope_id": d.envelope.id}
+        for mark, binding, d in reversed([(m, d.envelope.binding, d) for m, d in zip(marks, deliveries, strict=True)])
+        if mark is not None and binding is not None
+    }
+    if not wanted:
+        return [Kept(d.envelope.id) for d in deliveries]
+    connection.execute(insert_or_ignore(connection, BINDINGS), [wanted[mark] for mark in sorted(wanted)])
+    found = {row.key: row for row in connection.execute(select(BINDINGS).where(BINDINGS.c.key.in_(wanted)))}
+    return [
+        Kept(d.envelope.id)
+        if mark is None or d.envelope.binding is None
+        else _decided(d, d.envelope.binding, found[mark])
+        for mark, d in zip(marks, deliveries, strict=True)
+    ]
+
+
+def _decided(delivery: Delivery, binding: Binding, found: Row[Any]) -> Kept | BindingReused:
+    if found.digest != binding.digest:
+        return BindingReused(f"{delivery.envelope.channel}: the key already stands for another body")
+    return Kept(found.envelope_id, again=found.envelope_id != delivery.envelope.id)
+
+
+def _mark(keyring: Keyring, envelope: Envelope) -> bytes | None:
+    return keyring.mark("binding", envelope.channel, envelope.binding.key) if envelope.binding else None
+
+
+def insert_or_ignore(connection: Connection, into: Any) -> Any:
+    """INSERT … ON CONFLICT DO NOTHING, which both dialects spell alike but SQLAlchemy does not."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return dialect.insert(into).on_conflict_do_nothing()
+
+
+def get_state(connection: Connection, channel: str, key: str) -> str | None:
+    """The value last committed."""
+    found: str | None = connection.execute(
+        select(CHANNEL_STATE.c.value).where(CHANNEL_STATE.c.channel == channel, CHANNEL_STATE.c.key == key)
+    ).scalar()
+    return found
+
+
+def write_state(connection: Connection, keyring: Keyring, write: StateWrite) -> bool:
+    """Compare and set in the database; False when another value stands there."""
+    row = {
+        "channel": write.channel,
+        "key": write.key,
+        "value": write.value,
+        "mark": _state_mark(keyring, write, write.value),
+    }
+    if write.expected is None:
+        return bool(connection.execute(insert_or_ignore(connection, CHANNEL_STATE), row).rowcount == 1)
+    found = and_(
+        CHANNEL_STATE.c.channel == write.channel,
+        CHANNEL_STATE.c.key == write.key,
+        CHANNEL_STATE.c.mark == _state_mark(keyring, write, write.expected),
+    )
+    return bool(connection.execute(update(CHANNEL_STATE).where(found).values(row)).rowcount == 1)
+
+
+def _state_mark(keyring: Keyring, write: StateWrite, value: str) -> bytes:
+    return keyring.mark("state", write.channel, write.key, value)

@@ -1,0 +1,50 @@
+"""What can go wrong in the store.
+
+StoreError
+├── StoreUnavailable   the database cannot commit now: down, locked too long, disk full; retryable
+├── BindingReused      the binding's key already stands for another body
+├── StateChanged       a compare-and-set found another value
+├── Superseded         the work was done by somebody else meanwhile; nothing was written
+├── SchemaMismatch     the database is older or newer than this program
+├── StoreLocked        another process owns this SQLite file
+└── KeyFileError       the key file is missing beside a filled store, readable by others, or damaged
+"""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Base of all; the message tells an operator what to do."""
+
+    #: Whether the same call may succeed later.
+    retryable = False
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot commit now."""
+
+    retryable = True
+
+
+class BindingReused(StoreError):
+    """The binding's key already stands for another body."""
+
+
+class StateChanged(StoreError):
+    """A compare-and-set found another value."""
+
+
+class Superseded(StoreError):
+    """Somebody else did this work meanwhile."""
+
+
+class SchemaMismatch(StoreError):
+    """The database is older or newer than this program."""
+
+
+class StoreLocked(StoreError):
+    """Another process owns this SQLite file."""
+
+
+class KeyFileError(StoreError):
+    """The key file cannot be used."""

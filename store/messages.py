@@ -1,0 +1,264 @@
+"""Unpacking: from a kept envelope to messages, each unique by the database's word; and the queue of work."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat
+from normalizer.digest import digest
+from sqlalchemy import Connection, and_, delete, exists, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from normalizer.model import Envelope, KeptMessage, Message, Notice, Outcome, Parsed
+from store.envelopes import insert_or_ignore
+from store.errors import Superseded
+from store.keys import Keyring
+from store.tables import ENVELOPES, MESSAGES, SENDERS, TRANSITIONS, UNPACKED, WORK
+from store.values import Stage, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacking:
+    """What an envelope turned out to hold."""
+
+    work: Work
+    envelope: Envelope
+    parsed: Parsed
+    at: datetime
+
+
+def claim(connection: Connection, stage: Stage, now: datetime, limit: int, under_way: Collection[int]) -> list[Work]:
+    """Due work in order of arrival, at most one per lane: the next of a sender waits for the one before it."""
+    earlier = WORK.alias("earlier")
+    waits = exists().where(
+        earlier.c.lane == WORK.c.lane, earlier.c.stage == WORK.c.stage, earlier.c.sequence < WORK.c.sequence
+    )
+    due = (
+        select(WORK)
+        .where(WORK.c.stage == stage, WORK.c.not_before <= now, WORK.c.sequence.not_in(sorted(under_way)), ~waits)
+        .order_by(WORK.c.sequence)
+        .limit(limit)
+    )
+    return [Work(r.sequence, Stage(r.stage), r.subject, r.lane, r.attempts) for r in connection.execute(due)]
+
+
+def finish_work(connection: Connection, work: Work) -> None:
+    """Take the work off the queue. Raise Superseded when somebody else did it, so that the transaction is undone."""
+    if not _take(connection, work):
+        raise Superseded(f"work {work.sequence}")
+
+
+def _take(connection: Connection, work: Work) -> bool:
+    return bool(connection.execute(delete(WORK).where(WORK.c.sequence == work.sequence)).rowcount == 1)
+
+
+def postpone(connection: Connection, work: Work, reason: str, at: datetime, not_before: datetime) -> None:
+    """Count a failed try and put the work off."""
+    changed = connection.execute(
+        update(WORK)
+        .where(WORK.c.sequence == work.sequence, WORK.c.attempts == work.attempts)
+        .values(attempts=work.attempts + 1, not_before=not_before)
+    )
+    if changed.rowcount != 1:
+        raise Superseded(f"work {work.sequence}")
+    record(connection, work.subject, "retry", reason, at)
+
+
+def give_up(connection: Connection, work: Work, outcome: Outcome, reason: str, at: datetime) -> str:
+    """End the work with an outcome that is an error of theirs or ours; the name of the channel it came by."""
+    finish_work(connection, work)
+    record(connection, work.subject, outcome, reason, at)
+    if work.stage is Stage.UNPACK:
+        _write_unpacked(connection, [_unpacked_row(work.subject, at, 0, outcome, reason)])
+        came_by = select(ENVELOPES.c.channel).where(ENVELOPES.c.id == work.subject)
+    else:
+        settled = {"outcome": outcome, "reason": reason, "settled_at": at}
+        connection.execute(update(MESSAGES).where(MESSAGES.c.id == work.subject).values(settled))
+        came_by = select(MESSAGES.c.channel).where(MESSAGES.c.id == work.subject)
+    channel: str = connection.execute(came_by).scalar_one()
+    return channel
+
+
+def record(connection: Connection, subject: UUID, step: str, reason: str | None, at: datetime) -> None:
+    """Write down a step in the life of an envelope or message."""
+    connection.execute(insert(TRANSITIONS), {"subject": subject, "step": step, "reason": reason, "at": at})
+
+
+def unpack_many(
+    connection: Connection, keyring: Keyring, unpackings: Sequence[Unpacking]
+) -> list[tuple[Outcome, ...] | Superseded]:
+    """Write what the envelopes hold, in this order; per envelope the outcomes that are final already."""
+    mine = [unpacking for unpacking in unpackings if _take(connection, unpacking.work)]
+    if not mine:
+        return [Superseded("unpack")] * len(unpackings)
+    _write_unpacked(connection, [_unpacked_row_of(unpacking) for unpacking in mine])
+    rows = [
+        _message_row(keyring, unpacking, position, message)
+        for unpacking in mine
+        if not isinstance(unpacking.parsed, Notice)
+        for position, message in enumerate(unpacking.parsed)
+    ]
+    settled: dict[UUID, list[Outcome]] = {unpacking.envelope.id: [] for unpacking in mine}
+    if rows:
+        _number(connection, rows)
+        for envelope_id in _insert_messages(connection, rows):
+            settled[envelope_id].append(Outcome.REDELIVERED)
+    for unpacking in mine:
+        if isinstance(unpacking.parsed, Notice):
+            record(connection, unpacking.envelope.id, Outcome.NOTICE, unpacking.parsed.reason, unpacking.at)
+            settled[unpacking.envelope.id].append(Outcome.NOTICE)
+    return [
+        tuple(settled[unpacking.envelope.id]) if unpacking.envelope.id in settled else Superseded("unpack")
+        for unpacking in unpackings
+    ]
+
+
+def _unpacked_row_of(unpacking: Unpacking) -> dict[str, Any]:
+    if isinstance(unpacking.parsed, Notice):
+        return _unpacked_row(unpacking.envelope.id, unpacking.at, 0, Outcome.NOTICE, unpacking.parsed.reason)
+    return _unpacked_row(unpacking.envelope.id, unpacking.at, len(unpacking.parsed), None, None)
+
+
+def _unpacked_row(
+    envelope_id: UUID, at: datetime, messages: int, outcome: Outcome | None, reason: str | None
+) -> dict[str, Any]:
+    return {"envelope_id": envelope_id, "at": at, "messages": messages, "outcome": outcome, "reason": reason}
+
+
+def _write_unpacked(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """A replayed envelope has a row already: the newer word counts."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(UNPACKED)
+    newer = {name: statement.excluded[name] for name in ("at", "messages", "outcome", "reason")}
+    connection.execute(statement.on_conflict_do_update(index_elements=["envelope_id"], set_=newer), rows)
+
+
+def _message_row(keyring: Keyring, unpacking: Unpacking, position: int, message: Message) -> dict[str, Any]:
+    address = _address(message)
+    named = keyring.mark("provider", *address, message.provider_id) if message.provider_id else None
+    return {
+        "id": uuid_utils.compat.uuid7(),
+        "envelope_id": unpacking.envelope.id,
+        "position": position,
+        "identity": keyring.mark("message", *address, message.provider_id or b"", digest(message)),
+        "provider_mark": named,
+        "sender": sender_mark(keyring, message),
+        "channel": unpacking.envelope.channel,
+        "account": message.account,
+        "received_at": unpacking.envelope.received_at,
+        "flags": " ".join(dict.fromkeys((*unpacking.envelope.flags, *message.flags))),
+        "content": message.model_dump(mode="json"),
+        "at": unpacking.at,
+    }
+
+
+def _address(message: Message) -> tuple[str, ...]:
+    return message.key_space, message.account, message.sender.type, message.sender.value
+
+
+def sender_mark(keyring: Keyring, message: Message) -> bytes:
+    """Whose messages are digested one after the other."""
+    return keyring.mark("sender", *_address(message))
+
+
+def _number(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Give each message its place in the order of its sender; the upsert holds the sender's row until the commit."""
+    per_sender: dict[bytes, list[dict[str, Any]]] = {}
+    for row in rows:
+        per_sender.setdefault(row["sender"], []).append(row)
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    for mark in sorted(per_sender):
+        statement = dialect.insert(SENDERS).values(mark=mark, messages=len(per_sender[mark]))
+        counted = statement.on_conflict_do_update(
+            index_elements=["mark"], set_={"messages": SENDERS.c.messages + statement.excluded.messages}
+        ).returning(SENDERS.c.messages)
+        last = connection.execute(counted).scalar_one()
+        for place, row in enumerate(per_sender[mark], start=last - len(per_sender[mark]) + 1):
+            row["sender_position"] = place
+
+
+def _insert_messages(connection: Connection, rows: list[dict[str, Any]]) -> list[UUID]:
+    """Insert or conflict: the unique identity decides. The envelopes of those that were redeliveries."""
+    inserted = insert_or_ignore(connection, MESSAGES).returning(MESSAGES.c.id)
+    won = set(connection.execute(inserted, [_columns(row) for row in rows]).scalars())
+    new, again = [r for r in rows if r["id"] in won], [r for r in rows if r["id"] not in won]
+    if new:
+        _flag_reused_ids(connection, new)
+        connection.execute(insert(WORK), [_digest_work(row) for row in new])
+    return _settle_redeliveries(connection, again) if again else []
+
+
+def _columns(row: dict[str, Any]) -> dict[str, Any]:
+    return {column.name: row[column.name] for column in MESSAGES.columns if column.name in row}
+
+
+def _digest_work(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "stage": Stage.DIGEST,
+        "subject": row["id"],
+        "lane": row["sender"],
+        "attempts": 0,
+        "not_before": row["at"],
+    }
+
+
+def _settle_redeliveries(connection: Connection, rows: list[dict[str, Any]]) -> list[UUID]:
+    """A message whose identity is known is kept as a copy that names the first; a replayed address is left alone."""
+    identities = {row["identity"] for row in rows}
+    found = connection.execute(select(MESSAGES.c.identity, MESSAGES.c.id).where(MESSAGES.c.identity.in_(identities)))
+    first = {row.identity: row.id for row in found}
+    copies = [_copy(row, first[row["identity"]]) for row in rows if row["identity"] in first]
+    if not copies:
+        return []
+    written = insert_or_ignore(connection, MESSAGES).returning(
+        MESSAGES.c.id, MESSAGES.c.envelope_id, MESSAGES.c.settled_at
+    )
+    settled = connection.execute(written, copies).all()
+    for row in settled:
+        record(connection, row.id, Outcome.REDELIVERED, None, row.settled_at)
+    return [row.envelope_id for row in settled]
+
+
+def _copy(row: dict[str, Any], first_id: UUID) -> dict[str, Any]:
+    return _columns(row) | {
+        "identity": None,
+        "first_id": first_id,
+        "outcome": Outcome.REDELIVERED,
+        "reason": "same identity",
+        "settled_at": row["at"],
+    }
+
+
+def _flag_reused_ids(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Flag messages whose provider's id already came with another body: kept, and shown as odd."""
+    marks = {row["provider_mark"] for row in rows if row["provider_mark"]}
+    several = (
+        select(MESSAGES.c.provider_mark)
+        .where(MESSAGES.c.provider_mark.in_(marks), MESSAGES.c.identity.is_not(None))
+        .group_by(MESSAGES.c.provider_mark)
+        .having(func.count() > 1)
+    )
+    reused = set(connection.execute(several).scalars())
+    for row in rows:
+        if row["provider_mark"] in reused:
+            flags = f"{row['flags']} id_reused".strip()
+            connection.execute(update(MESSAGES).where(MESSAGES.c.id == row["id"]).values(flags=flags))
+
+
+def get_message(connection: Connection, message_id: UUID) -> KeptMessage:
+    """One message by our id."""
+    of = and_(MESSAGES.c.id == message_id, ENVELOPES.c.id == MESSAGES.c.envelope_id)
+    row = connection.execute(select(MESSAGES, ENVELOPES.c.kind).where(of)).one()
+    return KeptMessage(
+        id=row.id,
+        envelope_id=row.envelope_id,
+        channel=row.channel,
+        kind=row.kind,
+        received_at=row.received_at,
+        message=Message.model_validate(row.content),
+        flags=tuple(row.flags.split()),
+    )

@@ -1,0 +1,69 @@
+"""Running kept envelopes again, after a fix: finding them, and putting them back into the queue."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, delete, insert, or_, select, update
+
+from normalizer.model import Message, Outcome
+from store.keys import Keyring
+from store.messages import record, sender_mark
+from store.tables import ENVELOPES, MESSAGES, UNPACKED, WORK
+from store.values import Replayable, Stage
+
+#: Outcomes that a later program may better; all others stand.
+OPEN_TO_REPLAY = (Outcome.MALFORMED, Outcome.FAILED)
+
+
+def requeue(connection: Connection, keyring: Keyring, envelope_id: UUID, at: datetime) -> int:
+    """Put what ended ``malformed`` or ``failed`` of an envelope back into the queue; the pieces put back."""
+    ended = (UNPACKED.c.envelope_id == envelope_id, UNPACKED.c.outcome.in_(OPEN_TO_REPLAY))
+    if connection.execute(delete(UNPACKED).where(*ended)).rowcount:
+        _queue(connection, Stage.UNPACK, envelope_id, None, at)
+        return 1
+    failed = select(MESSAGES.c.id, MESSAGES.c.content).where(
+        MESSAGES.c.envelope_id == envelope_id, MESSAGES.c.outcome.in_(OPEN_TO_REPLAY)
+    )
+    rows = connection.execute(failed).all()
+    for row in rows:
+        reopened = {"outcome": None, "reason": None, "settled_at": None}
+        connection.execute(update(MESSAGES).where(MESSAGES.c.id == row.id).values(reopened))
+        _queue(connection, Stage.DIGEST, row.id, sender_mark(keyring, Message.model_validate(row.content)), at)
+    return len(rows)
+
+
+def _queue(connection: Connection, stage: Stage, subject: UUID, lane: bytes | None, at: datetime) -> None:
+    connection.execute(
+        insert(WORK), {"stage": stage, "subject": subject, "lane": lane, "attempts": 0, "not_before": at}
+    )
+    record(connection, subject, "replayed", None, at)
+
+
+def replayable(
+    connection: Connection, outcomes: tuple[str, ...], since: datetime | None, after: UUID | None, limit: int
+) -> list[Replayable]:
+    """Envelopes that ended, or hold a message that ended, in one of ``outcomes``; a page after ``after``."""
+    page = select(ENVELOPES.c.id, ENVELOPES.c.channel).order_by(ENVELOPES.c.id).limit(limit)
+    ended = [
+        select(table.c.outcome).where(table.c.envelope_id == ENVELOPES.c.id, table.c.outcome.in_(outcomes)).exists()
+        for table in (UNPACKED, MESSAGES)
+    ]
+    page = page.where(or_(*ended))
+    if since is not None:
+        page = page.where(ENVELOPES.c.received_at >= since)
+    if after is not None:
+        page = page.where(ENVELOPES.c.id > after)
+    return [Replayable(row.id, row.channel, outcomes_of(connection, row.id)) for row in connection.execute(page)]
+
+
+def outcomes_of(connection: Connection, envelope_id: UUID) -> tuple[str, ...]:
+    """The outcomes of an envelope's messages, or its own."""
+    own = select(UNPACKED.c.outcome).where(UNPACKED.c.envelope_id == envelope_id, UNPACKED.c.outcome.is_not(None))
+    of_messages = (
+        select(MESSAGES.c.outcome)
+        .where(MESSAGES.c.envelope_id == envelope_id, MESSAGES.c.outcome.is_not(None))
+        .order_by(MESSAGES.c.position)
+    )
+    return tuple(outcome for query in (own, of_messages) for outcome in connection.execute(query).scalars())

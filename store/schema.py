@@ -1,0 +1,45 @@
+"""Bringing the schema up to date (Alembic), and refusing to run on another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
+
+from store.errors import SchemaMismatch
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration; there is no alembic.ini, because there is nothing to choose."""
+    settings = Config()
+    settings.set_main_option("script_location", str(MIGRATIONS))
+    settings.attributes["connection"] = connection
+    return settings
+
+
+def is_empty(connection: Connection) -> bool:
+    """Whether nothing of ours is in the database yet."""
+    return "envelopes" not in inspect(connection).get_table_names()
+
+
+def upgrade(connection: Connection) -> None:
+    """Run what is missing, in the connection's transaction."""
+    command.upgrade(config(connection), "head")
+
+
+def check(connection: Connection) -> None:
+    """Raise SchemaMismatch unless the database is at this program's revision."""
+    present = MigrationContext.configure(connection).get_current_revision()
+    scripts = ScriptDirectory.from_config(config())
+    if present == scripts.get_current_head():
+        return
+    known = {script.revision for script in scripts.walk_revisions()}
+    if present is None or present in known:
+        raise SchemaMismatch("the store is older than this program: stop all nodes and run `gateway migrate`")
+    raise SchemaMismatch("the store is newer than this program: install the version that made it")

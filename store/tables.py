@@ -1,0 +1,218 @@
+"""The tables. Personal columns are ``Sealed``; what must be found again by a person's data is a keyed mark.
+
+Envelopes are append-only. ``work`` is the queue of what is still to be done, in order of arrival; a row leaves it in
+the transaction that does the work, which makes "done" and "no longer queued" one fact.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, text
+from sqlmodel import Field, SQLModel
+
+from store.sealed import Sealed, SealedJson
+
+#: SQLite counts row ids only in a column declared INTEGER.
+SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class EnvelopeRow(SQLModel, table=True):
+    """One delivery, raw. Written once, never changed; only the primary key is indexed: this is the hot insert."""
+
+    __tablename__ = "envelopes"
+
+    id: UUID = Field(primary_key=True)
+    channel: str
+    kind: str
+    received_at: datetime
+    flags: str
+    body: bytes = Field(sa_column=Column(Sealed("envelopes.body"), nullable=False))
+    context: Any = Field(sa_column=Column(SealedJson("envelopes.context"), nullable=False))
+
+
+class BindingRow(SQLModel, table=True):
+    """A key that stands for one body, for ever."""
+
+    __tablename__ = "bindings"
+
+    key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    digest: bytes
+    envelope_id: UUID
+
+
+class WorkRow(SQLModel, table=True):
+    """Something still to be done: unpack an envelope, or digest a message."""
+
+    __tablename__ = "work"
+    __table_args__ = (
+        Index("work_due", "stage", "not_before", "sequence"),
+        Index("work_lane", "lane", "sequence"),
+    )
+
+    #: Order of arrival.
+    sequence: int | None = Field(default=None, sa_column=Column(SEQUENCE, primary_key=True, autoincrement=True))
+    stage: str
+    #: Envelope or message.
+    subject: UUID
+    #: Mark of the sender whose messages wait for each other; None: waits for nobody.
+    lane: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    attempts: int
+    not_before: datetime
+
+
+class UnpackedRow(SQLModel, table=True):
+    """An envelope has been unpacked: into how many messages, or with which outcome when it yielded none."""
+
+    __tablename__ = "unpacked"
+
+    envelope_id: UUID = Field(primary_key=True, foreign_key="envelopes.id")
+    at: datetime
+    messages: int
+    outcome: str | None
+    reason: str | None
+
+
+class MessageRow(SQLModel, table=True):
+    """One message. ``identity`` is unique; a redelivered copy has none and names the first."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        Index("messages_address", "envelope_id", "position", unique=True),
+        Index("messages_caller", "caller_id", "received_at"),
+        Index("messages_matter", "matter_id"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    envelope_id: UUID = Field(foreign_key="envelopes.id")
+    position: int
+    identity: bytes | None = Field(default=None, sa_column=Column(LargeBinary, unique=True))
+    #: Mark of (key space, account, sender, provider's id), to notice an id that comes with another body.
+    provider_mark: bytes | None = Field(default=None, sa_column=Column(LargeBinary, index=True))
+    #: Place in the order of its sender: taken while the sender's row is locked.
+    sender_position: int | None = Field(default=None, sa_column=Column(BigInteger))
+    channel: str
+    account: str
+    received_at: datetime
+    flags: str
+    content: Any = Field(sa_column=Column(SealedJson("messages.content"), nullable=False))
+    first_id: UUID | None = None
+    caller_id: UUID | None = None
+    matter_id: UUID | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    settled_at: datetime | None = None
+
+
+class SenderRow(SQLModel, table=True):
+    """A sender's count of messages; locking this row puts them in order."""
+
+    __tablename__ = "senders"
+
+    mark: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    messages: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class TransitionRow(SQLModel, table=True):
+    """A step in the life of an envelope or message; append-only."""
+
+    __tablename__ = "transitions"
+
+    sequence: int | None = Field(default=None, sa_column=Column(SEQUENCE, primary_key=True, autoincrement=True))
+    subject: UUID = Field(index=True)
+    step: str
+    reason: str | None
+    at: datetime
+
+
+class CallerRow(SQLModel, table=True):
+    """A person behind one or several contacts; locking this row serialises the work on him."""
+
+    __tablename__ = "callers"
+
+    id: UUID = Field(primary_key=True)
+    created_at: datetime
+
+
+class ContactRow(SQLModel, table=True):
+    """A way to reach a caller, and on whose word it is his."""
+
+    __tablename__ = "contacts"
+
+    mark: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    caller_id: UUID = Field(foreign_key="callers.id", index=True)
+    type: str
+    assurance: str
+    value: Any = Field(sa_column=Column(SealedJson("contacts.value"), nullable=False))
+    decided_by: str
+    reason: str
+    at: datetime
+
+
+class MatterRow(SQLModel, table=True):
+    """A hotline matter: the whole document, sealed, and what must be found or counted without opening it."""
+
+    __tablename__ = "matters"
+    __table_args__ = (Index("matters_caller", "caller_id", "filed_at"),)
+
+    id: UUID = Field(primary_key=True)
+    tracking_code: str = Field(unique=True)
+    caller_id: UUID = Field(foreign_key="callers.id")
+    filed_at: datetime
+    #: Revision of the document, and the number of events owed to the core.
+    revision: int
+    case_number: str | None = None
+    document: Any = Field(sa_column=Column(SealedJson("matters.document"), nullable=False))
+
+
+class EventRow(SQLModel, table=True):
+    """An event owed to the case core, written with the matter it tells of."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index("events_order", "matter_id", "sequence", unique=True),
+        Index(
+            "events_due",
+            "not_before",
+            sqlite_where=text("state = 'waiting'"),
+            postgresql_where=text("state = 'waiting'"),
+        ),
+    )
+
+    id: UUID = Field(primary_key=True)
+    matter_id: UUID = Field(foreign_key="matters.id")
+    sequence: int
+    type: str
+    created_at: datetime
+    payload: Any = Field(sa_column=Column(SealedJson("events.payload"), nullable=False))
+    state: str
+    attempts: int
+    not_before: datetime
+    reason: str | None = None
+    settled_at: datetime | None = None
+
+
+class ChannelStateRow(SQLModel, table=True):
+    """A channel's own small map; ``mark`` lets a sealed value be compared in SQL."""
+
+    __tablename__ = "channel_state"
+
+    channel: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    mark: bytes
+    value: Any = Field(sa_column=Column(SealedJson("channel_state.value"), nullable=False))
+
+
+def table(row: type[SQLModel]) -> Table:
+    """The Core table of a row class, for statements that must be fast."""
+    found: Table = row.__table__  # type: ignore[attr-defined]  # SQLModel declares it at run time
+    return found
+
+
+METADATA = SQLModel.metadata
+ENVELOPES, BINDINGS, WORK, UNPACKED = table(EnvelopeRow), table(BindingRow), table(WorkRow), table(UnpackedRow)
+MESSAGES, SENDERS, TRANSITIONS = table(MessageRow), table(SenderRow), table(TransitionRow)
+CALLERS, CONTACTS, MATTERS, EVENTS = table(CallerRow), table(ContactRow), table(MatterRow), table(EventRow)
+CHANNEL_STATE = table(ChannelStateRow)

@@ -1,0 +1,103 @@
+"""What the store hands out: work, messages, events, receipts - frozen values, no rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from normalizer.model import HotlineMatter as Matter
+from normalizer.model import Past, Verdict
+
+
+class Stage(StrEnum):
+    """What is to be done with a subject of the work queue."""
+
+    UNPACK = "unpack"
+    DIGEST = "digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A claim on one piece of work."""
+
+    sequence: int
+    stage: Stage
+    #: Envelope or message.
+    subject: UUID
+    #: Mark of the sender, None while unknown.
+    lane: bytes | None
+    #: Tries that have failed.
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """What is to be written about a message, decided under its caller's lock."""
+
+    verdict: Verdict
+    #: The matter's document, new or amended.
+    matter: Matter
+    #: CloudEvents type of the event owed to the core.
+    event_type: str
+
+
+Decide = Callable[[UUID, Past], Filing]
+"""From the caller's id and past to what is to be written; pure and quick: it runs under the caller's lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueEvent:
+    """An event to be delivered now."""
+
+    id: UUID
+    matter_id: UUID
+    sequence: int
+    type: str
+    created_at: datetime
+    payload: dict[str, Any]
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an API client may know about an envelope of its own."""
+
+    receipt: UUID
+    channel: str
+    client: str | None
+    state: str
+    matter_id: UUID | None = None
+    tracking_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replayable:
+    """An envelope that ``gateway replay`` may run again, and what became of it."""
+
+    envelope_id: UUID
+    channel: str
+    outcomes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The totals of ``gateway reconcile``; see CONTRACT.md, Outcomes."""
+
+    envelopes: int
+    pending: int
+    unpacked: int
+    messages: int
+    held: int
+    outcomes: dict[str, int]
+    events: dict[str, int]
+    #: A sentence per row that does not add up.
+    offending: list[str] = field(default_factory=list)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether everything adds up."""
+        return not self.offending
