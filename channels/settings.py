@@ -67,7 +67,9 @@ Secret = Annotated[
 class Strict(BaseModel):
     """Base of all settings: immutable, unknown names refused, docstrings become descriptions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True, validate_default=True
+    )
 
 
 class ChannelSettings(Strict):

@@ -22,7 +22,7 @@ def _located(value: Path, info: ValidationInfo) -> Path:
     return Path((info.context or {}).get("base", "."), value)
 
 
-LocalPath = Annotated[Path, AfterValidator(_located), Field(validate_default=True)]
+LocalPath = Annotated[Path, AfterValidator(_located)]
 HostPort = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")]
 
@@ -80,7 +80,7 @@ class Server(Strict):
 class StoreSettings(Strict):
     """Where everything is kept."""
 
-    url: Annotated[str, Field(validate_default=True)] = "sqlite:///var/gateway.db"
+    url: str = "sqlite:///var/gateway.db"
     """``sqlite:///path`` for one node, ``postgresql://…`` for one or many."""
     files: LocalPath = Path("var/files")
     """Folder for attachments."""

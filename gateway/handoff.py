@@ -81,7 +81,7 @@ class Handoff:
         except StoreUnavailable:
             await asyncio.sleep(IDLE_SECONDS)  # delivered or not, it is sent again: the core knows it by its id
         except Superseded:
-            log.info("superseded", stage="handoff", event=str(event.id))
+            log.info("superseded", stage="handoff", event_id=str(event.id))
         finally:
             del self._under_way[event.id]
             self._bell.set()
@@ -94,10 +94,10 @@ class Handoff:
                 self._metrics.handoff_seconds.observe((at - event.created_at).total_seconds())
             case Retry(reason, after_seconds):
                 wait = timedelta(seconds=max(self._back_off(event.attempts), after_seconds))
-                log.warning("handoff_retry", event=str(event.id), reason=reason, tries=event.attempts + 1)
+                log.warning("handoff_retry", event_id=str(event.id), reason=reason, tries=event.attempts + 1)
                 await self._store.event_postponed(event, reason, at + wait)
             case Park(reason):
-                log.error("handoff_parked", event=str(event.id), matter=str(event.matter_id), reason=reason)
+                log.error("handoff_parked", event_id=str(event.id), matter_id=str(event.matter_id), reason=reason)
                 await self._store.event_parked(event, reason, at)
             case Pause(reason, seconds):
                 log.error("handoff_paused", reason=reason, seconds=seconds)

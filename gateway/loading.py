@@ -65,7 +65,8 @@ def load_config(path: Path) -> tuple[Config, dict[str, AnyChannel]]:
     context = {"base": str(path.parent)}
     settings, found = _channels(document.get("channels"), context)
     try:
-        config = Config.model_validate({**document, "channels": settings}, context=context)
+        sections = {"store": {}, "keys": {}} | document | {"channels": settings}  # defaults hold paths: see context
+        config = Config.model_validate(sections, context=context)
     except ValidationError as error:
         found += [(place, mend) for place, mend in _explained(error, Config) if place != ("channels",) or not found]
     if not found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ import structlog
 
 from channels.base import AnyChannel, StateChange
 from channels.errors import Rebound, StateConflict, Unavailable
+from gateway import control
 from gateway.api import build_api
 from gateway.clock import Clock, now
 from gateway.config import Config
@@ -62,15 +63,15 @@ class Node:
         self.metrics = Metrics()
         self.sink = open_sink(config, clock)
         self.handoff = Handoff(store, self.sink, clock=clock, metrics=self.metrics)
-        self.pipeline = Pipeline(
-            store,
+        self.pipeline = build_pipeline(
+            config,
             channels,
-            clock=clock,
+            store,
             metrics=self.metrics,
-            zone=ZoneInfo(config.city.timezone),
-            offload=Offload(seconds=parse_seconds),
             filed=self.handoff.ring,
+            clock=clock,
             retry_seconds=retry_seconds,
+            parse_seconds=parse_seconds,
         )
         states = {name: _State(store, name) for name in channels}
         self.supervisor = Supervisor(channels.values(), self.deliver, states, clock=clock)
@@ -115,6 +116,22 @@ class Node:
             found.append("the store is not available")
         return found
 
+    async def ready(self, seconds: float = 20) -> None:
+        """Return once there is nothing to complain about. Raise TimeoutError, naming what there is."""
+        complaints: list[str] = []
+        try:
+            async with asyncio.timeout(seconds):
+                while complaints := await self.complaints():  # noqa: ASYNC110 - the store is among what is asked
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise TimeoutError("; ".join(complaints)) from None
+
+    async def settled(self, seconds: float = 60) -> None:
+        """Return when all work is done and the core has every event. Raise TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while await self.store.pending() or await self.store.waiting_events():  # noqa: ASYNC110 - other nodes work too
+                await asyncio.sleep(0.02)
+
     def _works(self, channel: str, health: Health) -> bool:
         listens = self.channels[channel].listens
         return health.running and (not listens or self.channels[channel].address is not None)
@@ -142,6 +159,7 @@ class Node:
             for role in sorted(self.roles):
                 for job in jobs.get(role, []):
                     group.create_task(job())
+            group.create_task(control.serve(self))
 
 
 class _State:
@@ -157,6 +175,30 @@ class _State:
     async def change(self, change: StateChange) -> bool:
         """Compare and set; False when another was faster."""
         return await self._store.change_state(StateWrite(self._channel, change.key, change.expected, change.value))
+
+
+def build_pipeline(
+    config: Config,
+    channels: Mapping[str, AnyChannel],
+    store: Store,
+    *,
+    metrics: Metrics,
+    filed: Callable[[], None],
+    clock: Clock = now,
+    retry_seconds: tuple[float, ...] = RETRY_SECONDS,
+    parse_seconds: float = 10,
+) -> Pipeline:
+    """The pipeline that the configuration describes."""
+    return Pipeline(
+        store,
+        channels,
+        clock=clock,
+        metrics=metrics,
+        zone=ZoneInfo(config.city.timezone),
+        offload=Offload(seconds=parse_seconds),
+        filed=filed,
+        retry_seconds=retry_seconds,
+    )
 
 
 @contextlib.asynccontextmanager

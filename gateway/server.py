@@ -65,12 +65,13 @@ class HttpServer(uvicorn.Server):
     """Serves an application on one address until told to stop; signals are the node's business."""
 
     def __init__(self, application: Application, listen: str) -> None:
-        self.host, _, port = listen.rpartition(":")
-        self._socket = _bind(self.host.strip("[]"), int(port))
+        self.host = listen.rpartition(":")[0]
+        self._socket = bind(listen)
         super().__init__(
             uvicorn.Config(
                 application,
                 http=_Protocol,
+                interface="asgi3",
                 lifespan="off",
                 access_log=False,  # paths may hold secrets
                 log_config=None,
@@ -103,14 +104,17 @@ class HttpServer(uvicorn.Server):
             raise
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    """Listen early, so that a busy port is told before anything else starts. Raise OSError naming the address."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def bind(listen: str) -> socket.socket:
+    """Take host:port early, so that a busy one is told before anything starts. Raise OSError naming it and the mend."""
+    host, _, port = listen.rpartition(":")
+    family = socket.AF_INET6 if "[" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
+        listener.bind((host.strip("[]"), int(port)))
     except OSError as error:
         listener.close()
-        raise OSError(error.errno, f"cannot listen on {host}:{port} ({error.strerror}); set server.listen") from None
+        raise OSError(
+            error.errno, f"cannot listen on {listen}: {error.strerror}; choose another server.listen"
+        ) from None
     return listener

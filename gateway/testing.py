@@ -44,9 +44,7 @@ class RunningGateway:
 
     async def settle(self) -> None:
         """Return when nothing is pending; raise TimeoutError after 60 s."""
-        async with asyncio.timeout(60):
-            while await self.node.store.pending() or await self.node.store.waiting_events():
-                await asyncio.sleep(0.02)
+        await self.node.settled()
 
     async def books(self) -> dict[str, Any]:
         """What ``gateway reconcile --json`` prints."""
@@ -95,7 +93,7 @@ Start = Callable[..., contextlib.AbstractAsyncContextManager[RunningGateway]]
 
 @pytest.fixture
 def start_gateway(tmp_path: Path) -> Start:
-    """A function that starts a gateway: ``async with start_gateway(settings) as gateway``."""
+    """Starts further gateways, as ``async with start_gateway(change)``; ``change`` edits the settings before."""
     # Imported late: a pytest plug-in is loaded in every run of this environment, and should cost nothing there.
     from gateway.demo.core import StandInCore  # noqa: PLC0415
     from gateway.demo.secrets import make_secrets  # noqa: PLC0415
@@ -117,7 +115,7 @@ def start_gateway(tmp_path: Path) -> Start:
         serving = asyncio.create_task(core.run())
         try:
             async with running(Node(config, channels, store, **{"retry_seconds": (0.05, 0.05)} | options)) as node:
-                await _answers(node)
+                await node.ready()
                 yield RunningGateway(node, core, secrets)
         finally:
             serving.cancel()
@@ -132,13 +130,6 @@ async def gateway(start_gateway: Start) -> AsyncIterator[RunningGateway]:
     """A running gateway with one channel of every built-in kind."""
     async with start_gateway() as running_gateway:
         yield running_gateway
-
-
-async def _answers(node: Any) -> None:
-    """Return once the node is ready: every channel's server listens."""
-    async with asyncio.timeout(20):
-        while await node.complaints():
-            await asyncio.sleep(0.01)
 
 
 def settings(core_url: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 #: Not characters, and refused by XML (XML 1.0 section 2.2).
 _NONCHARACTER = re.compile("[\ufffe\uffff]")
 #: Line ends of every system (Unicode section 5.8), and Excel's way to write a carriage return (ECMA-376 ST_Xstring).
-_NEWLINE = re.compile("(?:_x000[dD]_|\r)\n?|[\x0b\x0c\x85\u2028\u2029]")
+_NEWLINE = re.compile("(?:_x000[dD]_[\ufe00-\ufe0f\U000e0100-\U000e01ef]?|\r)\n?|[\x0b\x0c\x85\u2028\u2029]")
 #: C0 and C1 controls but for the tab and the line ends above.
 _CONTROL = "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"
 #: Bidi_Control (UAX #9 section 2): they make a text read otherwise than it is stored.
@@ -29,6 +29,9 @@ _JUNK = re.compile(f"[{_CONTROL}{_BIDI}{_ZERO_WIDTH}]")
 _MARK = "".join(re.escape(chr(code)) for code in range(0x300, 0x1E94B) if unicodedata.combining(chr(code)))
 #: The Stream-Safe Text Format allows 30 in a row (UAX #15 section 13); no word of any language has more.
 _HEAP = re.compile(f"([{_MARK}][{_MARK}]{{29}})[{_MARK}]+")
+#: Where the marks lie, roughly: a heap is as many characters outside Latin, Chinese and Korean. Seen ten times as fast.
+_FOREIGN = "[\u0300-\u33ff\ua000-\uabff\ufb1e\ufe20-\ufe2f\U00010000-\U0001e94a]"
+_PERHAPS_HEAP = re.compile(f"{_FOREIGN}{_FOREIGN}{{30}}")
 
 _JOINER = "\u200c\u200d"
 _SELECTOR = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
@@ -46,7 +49,7 @@ _ATTACHED = re.compile(
     f"(\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{{1,8}}\U000e007f"
     f"|{_PICTURE}\ufe0f?\u200d(?={_PICTURE})"
     f"|{_JOINING}[{_MARK}]*+[{_JOINER}]"
-    f"|(?<![{_JOINER}{_SELECTOR}{_TAG}])[{_SELECTOR}])|[{_JOINER}{_SELECTOR}{_TAG}]"
+    f"|(?<=[^\\s{_JOINER}{_SELECTOR}{_TAG}])[{_SELECTOR}])|[{_JOINER}{_SELECTOR}{_TAG}]"
 )
 
 _BLANK_LINES = re.compile("\n{4,}")
@@ -90,8 +93,13 @@ def _storable(text: str) -> str:
 
 def _compose(text: str) -> str:
     """NFC without heaps of marks: cut before for the time it takes, and after because NFC can part one sign into two."""
-    cut = _HEAP.sub(r"\1", text)
-    return cut if unicodedata.is_normalized("NFC", cut) else _HEAP.sub(r"\1", unicodedata.normalize("NFC", cut))
+    cut = _level(text)
+    return cut if unicodedata.is_normalized("NFC", cut) else _level(unicodedata.normalize("NFC", cut))
+
+
+def _level(text: str) -> str:
+    """Cut heaps of marks to what the Stream-Safe Text Format allows."""
+    return _HEAP.sub(r"\1", text) if _PERHAPS_HEAP.search(text) else text
 
 
 def _trim(text: str) -> str:
@@ -102,5 +110,5 @@ def _trim(text: str) -> str:
 
 def _fold(text: str) -> str:
     """One round of NFKC and case folding, without what takes no ink."""
-    folded = unicodedata.normalize("NFKC", _HEAP.sub(r"\1", _INKLESS.sub("", text))).casefold()
-    return _HEAP.sub(r"\1", unicodedata.normalize("NFKC", _HEAP.sub(r"\1", _INKLESS.sub("", folded))))
+    folded = unicodedata.normalize("NFKC", _level(_INKLESS.sub("", text))).casefold()
+    return _level(unicodedata.normalize("NFKC", _level(_INKLESS.sub("", folded))))

@@ -18,7 +18,7 @@ READ = 20_000
 #: Letters given to the model: it is sure long before.
 _MODEL_READ = 2_000
 #: Links and addresses are in no language (RFC 3986 schemes, RFC 5322 addr-spec).
-_ADDRESS = re.compile(r"(?:https?://|www\.)[!-~]+|[\w.+-]{1,64}@[a-z0-9.-]+", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:https?://|www\.)[!-~]+|[a-z0-9._%+-]{1,64}@[a-z0-9.-]+", re.IGNORECASE)
 
 #: Script → its letters, as ranges (Unicode Scripts.txt, the blocks in present use).
 _SCRIPTS = {

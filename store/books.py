@@ -60,12 +60,12 @@ def _events(connection: Connection, since: datetime | None) -> dict[str, int]:
     recent = MATTERS.c.filed_at >= since if since else true()
     owed = connection.execute(select(func.coalesce(func.sum(MATTERS.c.revision), 0)).where(recent)).scalar_one()
     grouped = (
-        select(EVENTS.c.state, func.count())
+        select(EVENTS.c.state, func.count().label("number"))
         .join(MATTERS, MATTERS.c.id == EVENTS.c.matter_id)
         .where(recent)
         .group_by(EVENTS.c.state)
     )
-    states: dict[str, int] = dict(connection.execute(grouped).tuples().all())
+    states = {row.state: row.number for row in connection.execute(grouped)}
     return {"owed": owed} | {state: states.get(state, 0) for state in ("delivered", "waiting", "parked")}
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
-from normalizer.digest import digest
 from sqlalchemy import Connection, and_, delete, exists, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from normalizer.digest import digest
 from normalizer.model import Envelope, KeptMessage, Message, Notice, Outcome, Parsed
 from store.envelopes import insert_or_ignore
 from store.errors import Superseded
@@ -262,3 +262,9 @@ def get_message(connection: Connection, message_id: UUID) -> KeptMessage:
         message=Message.model_validate(row.content),
         flags=tuple(row.flags.split()),
     )
+
+
+def of_envelope(connection: Connection, envelope_id: UUID) -> tuple[Message, ...]:
+    """An envelope's messages in order."""
+    rows = select(MESSAGES.c.content).where(MESSAGES.c.envelope_id == envelope_id).order_by(MESSAGES.c.position)
+    return tuple(Message.model_validate(content) for content in connection.execute(rows).scalars())

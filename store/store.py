@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.engine import make_url
 
-from normalizer.model import Envelope, HotlineMatter, Kept, KeptMessage, Outcome
+from normalizer.model import Envelope, HotlineMatter, Kept, KeptMessage, Message, Outcome
 from store import books, envelopes, events, matters, messages, replay, schema
 from store.database import Database, open_database
 from store.envelopes import Delivery, StateWrite
@@ -104,6 +104,10 @@ class Store:
     async def message(self, message_id: UUID) -> KeptMessage:
         """One message by our id."""
         return await self._database.read(lambda connection: messages.get_message(connection, message_id))
+
+    async def messages(self, envelope_id: UUID) -> tuple[Message, ...]:
+        """An envelope's messages as they were read when it was unpacked."""
+        return await self._database.read(lambda connection: messages.of_envelope(connection, envelope_id))
 
     # -- matters ---------------------------------------------------------------------------------------------------
 

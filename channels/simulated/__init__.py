@@ -20,8 +20,9 @@ import httpx
 class Addresses(Protocol):
     """Where a running gateway listens."""
 
-    #: Scheme, host and port of the HTTP entrance, without a slash at the end.
-    http_url: str
+    @property
+    def http_url(self) -> str:
+        """Scheme, host and port of the HTTP entrance, without a slash at the end."""
 
     def listening(self, channel: str) -> tuple[str, int]:
         """Host and port of a channel that is a server of its own."""

@@ -19,9 +19,6 @@ from gateway.demo.core import StandInCore
 from gateway.node import Node, open_node_store, running
 from normalizer.model import HotlineMatter
 
-#: How long `--once` waits for every outcome and event, seconds.
-PATIENCE = 60.0
-
 
 class DemoFailed(Exception):
     """Something sent has no outcome, or the core did not get every event."""
@@ -51,22 +48,13 @@ async def stage(
     serving = asyncio.create_task(core.run())
     try:
         async with running(Node(config, channels, store)) as node:
-            await _ready(node)
+            await node.ready()
             yield node, core
     finally:
         serving.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await serving
         await store.close()
-
-
-async def _ready(node: Node) -> None:
-    """Return once the node can do all its work. Raise DemoFailed after 10 s, saying what it cannot."""
-    for _ in range(1000):
-        if not (complaints := await node.complaints()):
-            return
-        await asyncio.sleep(0.01)
-    raise DemoFailed("; ".join(complaints))
 
 
 async def send_letters(node: Node, secrets: Path, told: Callable[[str, Ack], None]) -> int:
@@ -82,16 +70,6 @@ async def send_letters(node: Node, secrets: Path, told: Callable[[str, Ack], Non
     return sent
 
 
-async def settled(node: Node) -> None:
-    """Return when every message has its outcome and the core has every event. Raise DemoFailed after PATIENCE."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while await node.store.pending() or await node.store.waiting_events():
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise DemoFailed("not everything was filed and delivered in time; see the log above") from None
-
-
 async def once(
     config: Config,
     channels: Mapping[str, AnyChannel],
@@ -103,7 +81,10 @@ async def once(
     async with stage(config, channels, heard) as (node, core):
         before = await node.store.reconcile()
         sent = await send_letters(node, secrets, lambda _name, _ack: None)
-        await settled(node)
+        try:
+            await node.settled()
+        except TimeoutError:
+            raise DemoFailed("not everything was filed and delivered within 60 s; see the log above") from None
         after = await node.store.reconcile()
         outcomes = _difference(before.outcomes, after.outcomes)
         owed = after.events["owed"] - before.events["owed"]

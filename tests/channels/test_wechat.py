@@ -194,7 +194,7 @@ def flipped(content: bytes, bit: int) -> bytes:
 
 def test_a_ciphertext_cut_at_the_missing_delimiter_is_never_a_message() -> None:
     """Sorted and joined, the head of one part can pass for the tail of another."""
-    delivery = next(d for d in iter(say, None) if moved(d) is not None)
+    delivery = next(d for d in (say() for _ in range(1000)) if moved(d) is not None)
     forgery = moved(delivery)
     assert forgery is not None
     with pytest.raises(Malformed):
@@ -459,7 +459,18 @@ def block(plain: bytes) -> HttpDelivery:
 
 APP_ID = REQUIRED["app_id"].encode()
 CONTENT = envelope_xml("text", {"Content": "x"}, sender="42", at=NOW).encode()
-GOOD = bytes(16) + len(CONTENT).to_bytes(4, "big") + CONTENT + APP_ID
+
+
+def plaintext(xml: bytes) -> bytes:
+    return bytes(16) + len(xml).to_bytes(4, "big") + xml + APP_ID
+
+
+def sized(remainder: int) -> bytes:
+    """A good plaintext whose length leaves ``remainder`` when divided by 16."""
+    return next(made for n in range(16) if len(made := plaintext(CONTENT + b" " * n)) % 16 == remainder)
+
+
+GOOD = plaintext(CONTENT)
 
 
 def padded(content: bytes, by: int = 0) -> bytes:
@@ -473,12 +484,13 @@ def raw(xml: str | bytes) -> HttpDelivery:
 
 def test_the_ciphertext_that_the_odd_ones_are_made_of_is_good() -> None:
     assert message(block(padded(GOOD))).text == "x"
+    assert message(block(padded(sized(0), 32))).text == message(block(padded(sized(0), 16))).text == "x"
 
 
 UNREADABLE = {
     "ciphertext": {
         "padding 0": block(padded(GOOD)[:-1] + b"\0"),
-        "padding 33": block(bytes(31) + padded(GOOD, 33) + bytes(-len(GOOD + bytes(64)) % 32)),
+        "padding 33": block(padded(sized(-33 % 16), 33)),
         "padding torn": block(padded(GOOD)[:-2] + b"\0" + padded(GOOD)[-1:]),
         "length too small": block(padded(GOOD[:16] + (len(CONTENT) - 1).to_bytes(4, "big") + GOOD[20:])),
         "length too large": block(padded(GOOD[:16] + (len(CONTENT) + 1).to_bytes(4, "big") + GOOD[20:])),
@@ -563,7 +575,7 @@ BOMBS = {
 def test_a_bomb_is_refused_at_once(bomb: bytes) -> None:
     began = time.process_time()
     assert reason(SAFE, replace(say(), body=bomb)) == "xml"
-    assert time.process_time() - began < 0.1
+    assert time.process_time() - began < 0.02
     kept = replace(envelope(PLAIN, PLAIN_PEER.unencrypted(b"<xml/>", signed_at=NOW)), body=bomb)
     with pytest.raises(Malformed):
         PLAIN.parse(kept)
@@ -588,7 +600,7 @@ def test_what_passes_the_gate(body: bytes) -> None:
 def test_the_gates_bounds_are_where_it_says() -> None:
     assert gate.read(b"<xml>" + b"<a>" * 7 + b"</a>" * 7 + b"</xml>") == {"a": ""}
     assert len(gate.read(b"<xml>" + b"".join(b"<a%d/>" % n for n in range(199)) + b"</xml>")) == 199
-    assert len(gate.read(b"<xml><a>" + b"x" * (gate.SIZE - 19) + b"</a></xml>")["a"]) == gate.SIZE - 19
+    assert len(gate.read(b"<xml><a>" + b"x" * (64 * 1024 - 18) + b"</a></xml>")["a"]) == 64 * 1024 - 18
 
 
 def test_a_doctype_among_the_words_is_words() -> None:

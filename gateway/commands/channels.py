@@ -1,0 +1,72 @@
+"""`gateway channels`: the kinds there are, their settings, and how each configured channel fares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from channels.registry import kinds, load
+from gateway.loading import ConfigFaults, load_config
+
+#: Settings that every kind has and nobody needs to read about in the list.
+COMMON = frozenset({"kind"})
+
+
+def list_channels(config_path: Path) -> dict[str, Any]:
+    """``kinds`` with their settings, and ``configured`` channels with their state, by name."""
+    return {"kinds": {kind: _kind(kind) for kind in kinds()}, "configured": _configured(config_path)}
+
+
+def _kind(kind: str) -> dict[str, Any]:
+    found = load(kind)
+    fields = {name: field for name, field in found.Settings.model_fields.items() if name not in COMMON}
+    return {
+        "summary": found.summary,
+        "required": sorted(name for name, field in fields.items() if field.is_required()),
+        "optional": sorted(name for name, field in fields.items() if not field.is_required()),
+    }
+
+
+def _configured(config_path: Path) -> dict[str, dict[str, str]]:
+    """By name: the kind and ``ok``, ``not running``, or what is wrong."""
+    try:
+        config, channels = load_config(config_path)
+    except ConfigFaults as faults:
+        return {"": {"kind": "", "state": f"config.yaml cannot be used: {faults.faults[0]}"}}
+    complaints = _complaints(config.server.listen)
+    return {name: {"kind": channel.kind, "state": _state(name, complaints)} for name, channel in channels.items()}
+
+
+def _state(name: str, complaints: list[str] | None) -> str:
+    if complaints is None:
+        return "not running"
+    mine = [c.partition(": ")[2] for c in complaints if c.startswith(f"channel {name}: ")]
+    return mine[0] if mine else "ok"
+
+
+def _complaints(listen: str) -> list[str] | None:
+    """What the running node says of itself; None when none runs here."""
+    host, _, port = listen.rpartition(":")
+    try:
+        with httpx.Client(timeout=3, trust_env=False) as client:
+            answer = client.get(f"http://{'127.0.0.1' if host in {'0.0.0.0', ''} else host}:{port}/readyz")  # noqa: S104
+            return [str(complaint) for complaint in answer.json()["complaints"]]
+    except (httpx.HTTPError, ValueError, KeyError):
+        return None
+
+
+def print_channels(listing: dict[str, Any], out: Console) -> None:
+    """Two tables."""
+    table = Table("kind", "what it is", "required settings", title="Kinds", title_justify="left")
+    for kind, told in listing["kinds"].items():
+        table.add_row(kind, told["summary"], ", ".join(told["required"]))
+    out.print(table)
+    configured = Table("name", "kind", "state", title="Configured", title_justify="left")
+    for name, told in listing["configured"].items():
+        configured.add_row(name, told["kind"], escape(told["state"]))
+    out.print(configured)

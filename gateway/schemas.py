@@ -1,0 +1,70 @@
+"""The machine-readable contract, generated from the code into docs/schema/; a test fails when they drift apart.
+
+``python -m gateway.schemas`` writes it anew (``make schema``).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+from channels.app import App
+from channels.registry import kinds, load
+from gateway.api import build_api, describe
+from gateway.config import Config, Server
+from gateway.metrics import Metrics
+from normalizer.model import HotlineMatter
+from store.store import Store
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def matter_schema() -> dict[str, Any]:
+    """JSON Schema of the hotline matter as it is sent."""
+    return {"$schema": DIALECT, **HotlineMatter.model_json_schema(mode="serialization")}
+
+
+def config_schema() -> dict[str, Any]:
+    """JSON Schema of config.yaml, for editors; a channel's settings depend on its kind."""
+    schema = Config.model_json_schema(mode="validation")
+    choices = []
+    for kind in kinds():
+        settings = load(kind).Settings.model_json_schema(mode="validation", ref_template="#/$defs/{model}")
+        schema["$defs"] |= settings.pop("$defs", {})
+        settings["properties"]["kind"] = {"const": kind, "description": load(kind).summary}
+        settings["required"] = sorted({"kind", *settings.get("required", [])})
+        choices.append(settings)
+    schema["properties"]["channels"]["additionalProperties"] = {"oneOf": choices}
+    schema["properties"]["channels"].pop("patternProperties", None)
+    return {"$schema": DIALECT, **schema}
+
+
+def openapi() -> dict[str, Any]:
+    """OpenAPI of the API, as a gateway with an app channel serves it."""
+    client = {"id": "city-app", "key_hash": "sha256:" + "0" * 64, "scopes": ["messages:write"]}
+    channels = {"app": App("app", App.Settings.model_validate({"kind": "app", "clients": [client]}))}
+    store = cast("Store", None)  # nothing is served, only described
+    return describe(build_api(store, channels, server=Server(), metrics=Metrics(), ready=_never), channels)
+
+
+async def _never() -> list[str]:
+    return []
+
+
+def documents() -> dict[str, str]:
+    """File name below docs/schema/ → content."""
+    made = {"hotline-matter.json": matter_schema(), "config.json": config_schema(), "openapi.json": openapi()}
+    return {name: json.dumps(content, ensure_ascii=False, indent=1) + "\n" for name, content in made.items()}
+
+
+def main() -> None:
+    """Write all documents."""
+    folder = Path(__file__).parent.parent / "docs" / "schema"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in documents().items():
+        (folder / name).write_text(content, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

