@@ -24,20 +24,9 @@ from wechatpy.messages import MESSAGE_TYPES
 
 from channels.base import Admission, Answer, Request, Webhook
 from channels.errors import Malformed, Unauthenticated
+from channels.reading import attached, one_word, place, plausible
 from channels.settings import Secret, WebhookSettings
-from channels.weibo import (
-    NONCE,
-    SHA1,
-    admit_bound,
-    answer_challenge,
-    attached,
-    is_stale,
-    one_word,
-    place,
-    plausible,
-    prove,
-    read_query,
-)
+from channels.signed_query import NONCE, SHA1, admit_bound, answer_challenge, is_stale, prove, read_query
 from channels.xml import BadXml, read
 from normalizer.model import Assurance, AttachmentKind, Contact, ContactType, Envelope, Kept, Message, Notice, Parsed
 

@@ -4,55 +4,40 @@ Vendor pages, all below https://open.weibo.com/wiki/ : 消息推送服务 (signa
 
 The scheme of the signature is WeChat's: SHA-1 over sorted strings, joined without a delimiter. Of Weibo's it covers
 neither the body nor a message id (there is none), so it counts for five minutes and for one body, and an operator should
-set ``path_secret`` and ``allowed_networks``. channels/wechat.py builds on what stands here.
+set ``path_secret`` and ``allowed_networks``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from email.utils import parsedate_to_datetime
-from hashlib import sha1, sha256
-from hmac import compare_digest
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from channels.base import Admission, Answer, Request, Webhook
-from channels.errors import Malformed, Unauthenticated
+from channels.errors import Malformed
+from channels.reading import attached, one_word, place, plausible
 from channels.settings import Secret, WebhookSettings
+from channels.signed_query import admit_bound, answer_challenge
 from normalizer.model import (
     Assurance,
-    Attachment,
     AttachmentKind,
-    Binding,
     Contact,
     ContactType,
-    CoordinateSystem,
     Envelope,
     Message,
     Notice,
     Parsed,
-    Place,
 )
 
-#: How far the timestamp may be from our clock where the signature does not cover the body.
-WINDOW = timedelta(minutes=5)
-#: Nothing was sent before: Weibo opened in August 2009, WeChat's official accounts in 2012.
-EARLIEST = datetime(2009, 8, 1, tzinfo=UTC)
-
-# Parts joined without a delimiter need strict formats.
-NONCE = re.compile(r"[0-9A-Za-z_]{1,32}")
-SHA1 = re.compile(r"[0-9a-f]{40}")
-ECHOSTR = re.compile(r"[0-9A-Za-z_+/=-]{1,256}")
 #: Milliseconds, as in the vendor's example 1397022061823; seconds are taken too.
 TIMESTAMP = re.compile(r"[0-9]{10}([0-9]{3})?")
 
 #: "Mon Jul 16 18:09:20 +0800 2012": C's asctime with the offset before the year.
 _CREATED_AT = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [0-9]{1,2} [0-9:]{8} [+-][0-9]{4} [0-9]{4}")
-_DEGREES = re.compile(r"-?[0-9]{1,3}(\.[0-9]{1,20})?")
 _KEY = re.compile(r"[0-9A-Za-z_-]{1,100}")
 
 
@@ -109,93 +94,6 @@ class Weibo(Webhook[WeiboSettings]):
             raise Malformed("json") from None
         except ValidationError:
             raise Malformed("fields") from None
-
-
-# -- Signed queries ----------------------------------------------------------------------------------------------------
-
-
-def read_query(request: Request, **formats: re.Pattern[str]) -> tuple[str, ...]:
-    """The parameters named, in that order; raise Unauthenticated unless each is there once and well formed."""
-    return tuple(_well_formed(request.parameter(name), pattern) for name, pattern in formats.items())
-
-
-def _well_formed(value: str | None, pattern: re.Pattern[str]) -> str:
-    if value is None:
-        raise Unauthenticated("missing")
-    if not pattern.fullmatch(value):
-        raise Unauthenticated("format")
-    return value
-
-
-def prove(signature: str, secret: SecretStr, *parts: str) -> None:
-    """Raise Unauthenticated unless ``signature`` is the SHA-1 of the secret and the parts, sorted and joined."""
-    joined = "".join(sorted((secret.get_secret_value(), *parts)))
-    # Weak, and the vendors' choice; the argument lets it run where FIPS mode forbids SHA-1.
-    if not compare_digest(sha1(joined.encode(), usedforsecurity=False).hexdigest(), signature):
-        raise Unauthenticated("signature")
-
-
-def is_stale(timestamp: str, request: Request) -> bool:
-    """Whether it is outside the window; the first ten digits are seconds, three more milliseconds."""
-    return abs(request.received_at.timestamp() - int(timestamp[:10])) > WINDOW.total_seconds()
-
-
-def _prove_query(request: Request, secret: SecretStr, timestamp_format: re.Pattern[str]) -> str:
-    timestamp, nonce, signature = read_query(request, timestamp=timestamp_format, nonce=NONCE, signature=SHA1)
-    prove(signature, secret, timestamp, nonce)
-    if is_stale(timestamp, request):
-        raise Unauthenticated("stale")
-    return signature
-
-
-def answer_challenge(request: Request, secret: SecretStr, timestamp: re.Pattern[str]) -> Answer:
-    """Echo ``echostr`` to whoever signed the query within the window; the signature does not cover echostr."""
-    _prove_query(request, secret, timestamp)
-    (echostr,) = read_query(request, echostr=ECHOSTR)
-    return Answer(body=echostr.encode())
-
-
-def admit_bound(
-    request: Request, secret: SecretStr, timestamp: re.Pattern[str], context: Mapping[str, str]
-) -> Admission:
-    """Admit a body that the signature does not cover: within the window, and bound to this signature for ever.
-
-    The signature alone is the key. With timestamp and nonce in it one signature would have several keys, since nothing
-    parts them: 1397022061823 and 57155157 sign like 1397022061 and 82357155157.
-    """
-    signature = _prove_query(request, secret, timestamp)
-    return Admission(context, binding=Binding(signature, sha256(request.body).digest()))
-
-
-# -- Reading -----------------------------------------------------------------------------------------------------------
-
-
-def one_word(name: str, otherwise: str) -> str:
-    """``name`` as the reason of a notice."""
-    return re.sub("[^a-z0-9]+", "_", name.lower()).strip("_")[:60] or otherwise
-
-
-def plausible(moment: datetime, envelope: Envelope) -> bool:
-    """Whether a message can have been sent then."""
-    return EARLIEST <= moment <= envelope.received_at + timedelta(days=1)
-
-
-def place(longitude: str, latitude: str, text: str | None = None) -> dict[str, Any]:
-    """A place on Chinese maps; coordinates that are none are dropped and flagged, the words kept."""
-    east, north = _degrees(longitude, 180), _degrees(latitude, 90)
-    if east is None or north is None:
-        return {"place": Place(text=text), "flags": ("odd_place",)}
-    return {"place": Place(text=text, longitude=east, latitude=north, crs=CoordinateSystem.GCJ_02)}
-
-
-def _degrees(stated: str, limit: int) -> float | None:
-    degrees = float(stated) if _DEGREES.fullmatch(stated) else None
-    return degrees if degrees is not None and abs(degrees) <= limit else None
-
-
-def attached(kind: AttachmentKind, reference: str | None, media_type: str | None = None) -> dict[str, Any]:
-    """The one attachment of a message."""
-    return {"attachments": (Attachment(id="0", kind=kind, reference=reference, media_type=media_type),)}
 
 
 def _parsed(push: _Push, envelope: Envelope) -> Parsed:

@@ -269,7 +269,7 @@ def new_client(
     scope: Annotated[list[str], typer.Option(help="What it may do; repeat for several.")] = [
         "messages:write",
         "messages:read",
-    ],  # noqa: B006 - typer reads it, nobody changes it
+    ],
 ) -> None:
     """Make a key for an API client: the key, shown once, and the lines for config.yaml."""
     from channels.clients import key_hash  # noqa: PLC0415

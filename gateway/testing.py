@@ -107,20 +107,22 @@ def start_gateway(tmp_path: Path) -> Start:
         secrets = tmp_path / "secrets"
         make_secrets(secrets)
         core = StandInCore("http://127.0.0.1:0/events", (secrets / "core-secret").read_text())
+        serving = asyncio.create_task(core.run())
         document = settings(core.url)
         change(document)
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(document, allow_unicode=True))
-        config, channels = load_config(tmp_path / "config.yaml")
-        store = await open_node_store(config)
-        serving = asyncio.create_task(core.run())
         try:
-            async with running(Node(config, channels, store, **{"retry_seconds": (0.05, 0.05)} | options)) as node:
-                await node.ready()
-                yield RunningGateway(node, core, secrets)
+            config, channels = load_config(tmp_path / "config.yaml")
+            store = await open_node_store(config)
+            try:
+                async with running(Node(config, channels, store, **{"retry_seconds": (0.05, 0.05)} | options)) as node:
+                    await node.ready()
+                    yield RunningGateway(node, core, secrets)
+            finally:
+                await store.close()
         finally:
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
-            await store.close()
 
     return start
 

@@ -5,7 +5,7 @@ import time
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from normalizer import clean as module
@@ -14,10 +14,12 @@ from normalizer.clean import clean, for_matching, single_line
 FAMILY = "👨\u200d👩\u200d👧"
 #: Pieces that meet each other's rules: joiners, marks, halves of pairs, broken artefacts, signs that NFC takes apart.
 PIECES = st.sampled_from(
-    ["a", "e", "啊", "क", "्", "ا", "👨", "❤", "🏽", "🏴", "ﬃ", "İ", "ß", "ΐ", "ẛ"]
-    + list("\u0301\u0316\u0323\u0344\u0345\u0958\u0f81\u0fb2\u2329\u2126\u212b\ufdfa\u00a8\u1160\u3164\u09c7\u09be")
-    + list("\u200b\u200c\u200d\ufe0e\ufe0f\U000e0067\U000e007f\ud83d\ude00\ufffe\x00\x0b\x85\u2028\n\r \u3000\u180e")
-    + ["_x000D_", "_x00", "0D_", "\u0301" * 29, "\u0344" * 16]
+    [
+        *("a", "e", "啊", "क", "्", "ا", "👨", "❤", "🏽", "🏴", "ﬃ", "İ", "ß", "ΐ", "ẛ"),
+        *"\u0301\u0316\u0323\u0344\u0345\u0958\u0f81\u0fb2\u2329\u2126\u212b\ufdfa\u00a8\u1160\u3164\u09c7\u09be",
+        *"\u200b\u200c\u200d\ufe0e\ufe0f\U000e0067\U000e007f\ud83d\ude00\ufffe\x00\x0b\x85\u2028\n\r \u3000\u180e",
+        *("_x000D_", "_x00", "0D_", "\u0301" * 29, "\u0344" * 16),
+    ]
 )
 TEXTS = st.one_of(st.text(st.characters()), st.lists(PIECES, max_size=10).map("".join))
 
@@ -86,17 +88,20 @@ def test_a_single_line_holds_no_line_end_and_no_edge() -> None:
     assert single_line("  路灯\r\n 坏了\t！\u3000") == "路灯 坏了 ！"
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_cleaning_twice_changes_nothing(text: str) -> None:
     assert clean(clean(text)) == clean(text)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_folding_twice_changes_nothing(text: str) -> None:
     assert for_matching(for_matching(text)) == for_matching(text)
     assert for_matching(for_matching(clean(text))) == for_matching(clean(text))
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_what_is_clean_can_be_stored_and_shown(text: str) -> None:
     kept = clean(text)
@@ -108,6 +113,7 @@ def test_what_is_clean_can_be_stored_and_shown(text: str) -> None:
     assert not re.search("[ \t]\n|^\n|\n$|\n{4}", kept)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_nothing_without_ink_is_matched(text: str) -> None:
     assert not re.search(r"[\s\u200c\u200d\ufe00-\ufe0f\u3164\u1160]", for_matching(text))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from normalizer import digest as module
@@ -113,11 +113,13 @@ def test_the_version_is_inside(monkeypatch: pytest.MonkeyPatch) -> None:
     assert digest(message()) != before
 
 
+@settings(deadline=None)
 @given(st.text(st.characters()), st.text(st.characters()))
 def test_any_text_has_a_digest_and_the_same_twice(text: str, heading: str) -> None:
     assert digest(message(text=text, title=heading)) == digest(message(text=text + "\r\n", title=heading))
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from('路","[]\\')), st.text(st.sampled_from('路","[]\\')))
 def test_title_and_text_are_never_confused(heading: str, text: str) -> None:
     apart = digest(message(title=heading, text=text)) != digest(message(title=text, text=heading))

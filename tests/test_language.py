@@ -1,7 +1,7 @@
 """The language of short texts."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from normalizer.language import READ, identify, language
@@ -65,6 +65,7 @@ def test_the_rule_is_named(text: str, rule: str) -> None:
     assert identify(text)[1] == rule
 
 
+@settings(deadline=None)
 @given(
     st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FFF), min_size=1),
     st.text(st.sampled_from("0123，。A ")),
@@ -73,6 +74,7 @@ def test_chinese_characters_are_chinese(words: str, rest: str) -> None:
     assert language(words + rest[: 2 * len(words)]) == "zh"
 
 
+@settings(deadline=None)
 @given(st.text(st.characters()))
 def test_any_text_is_read(text: str) -> None:
     code, rule = identify(text)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from normalizer.model import (
@@ -137,6 +137,7 @@ def test_names_do_not_outgrow_the_model() -> None:
     assert fields.place is not None and fields.place.text is not None and len(fields.place.text) == 1000
 
 
+@settings(deadline=None)
 @given(st.text(st.characters()), st.none() | st.text(st.characters()))
 def test_any_message_is_read_and_can_be_stored(text: str, other: str | None) -> None:
     fields = read(text=text, title=other, name=other, unit=other, place=Place(text=other))
@@ -147,6 +148,7 @@ def test_any_message_is_read_and_can_be_stored(text: str, other: str | None) -> 
     )
 
 
+@settings(deadline=None)
 @given(st.text(st.characters()))
 def test_reading_twice_gives_the_same(text: str) -> None:
     assert read(text=text) == read(text=text)

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from normalizer.phones import SEARCHED, Phone, phones
@@ -80,11 +80,13 @@ def test_a_number_without_country_belongs_to_the_region() -> None:
     assert [phone.value for phone in phones("6612 3456", region="HK")] == ["+85266123456"]
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("路，。\n:"), max_size=20), st.text(st.sampled_from("路，。\n:"), max_size=20))
 def test_found_wherever_it_stands(before: str, behind: str) -> None:
     assert phones(f"{before}13800138000{behind}") == [Phone(MOBILE, len(before), len(before) + 11)]
 
 
+@settings(deadline=None)
 @given(st.text(st.one_of(st.sampled_from("0123456789０１-+( "), st.characters())))
 def test_any_text_is_read(text: str) -> None:
     for phone in phones(text):

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stdnum.iso7064 import mod_11_10
 
@@ -17,12 +17,14 @@ def test_a_code_is_date_number_and_check_digit() -> None:
     assert tracking_code(date(2026, 11, 22), 4711) == "2611220000047112"
 
 
+@settings(deadline=None)
 @given(CODES)
 def test_an_independent_library_agrees(code: str) -> None:
     assert mod_11_10.is_valid(code)
     assert valid(code)
 
 
+@settings(deadline=None)
 @given(CODES, st.integers(0, 15), st.integers(1, 9))
 def test_every_single_wrong_digit_is_caught(code: str, place: int, by: int) -> None:
     wrong = code[:place] + str((int(code[place]) + by) % 10) + code[place + 1 :]

@@ -136,7 +136,13 @@ def test_everything_the_contract_names_is_read() -> None:
             "sent_at": "2026-03-01T16:00:00+08:00",
             "place": {"text": "文化路", "longitude": 117.02, "latitude": 36.66, "crs": "GCJ-02"},
             "attachments": [
-                {"attachment_id": "a1", "media_type": "image/jpeg", "size": 3, "sha256": "0" * 64, "file_name": "灯.jpg"},
+                {
+                    "attachment_id": "a1",
+                    "media_type": "image/jpeg",
+                    "size": 3,
+                    "sha256": "0" * 64,
+                    "file_name": "灯.jpg",
+                },
                 {"attachment_id": "a2", "media_type": "audio/amr"},
                 {"attachment_id": "a3"},
             ],
@@ -201,7 +207,9 @@ def cases(gateway: RunningGateway) -> Cases:
         readable={
             "text": (app.say("路灯不亮", sender="1", message_id="1", at=AT), Expected(text="路灯不亮")),
             "picture only": (
-                app.post({"user": {"id": "2"}, "attachments": [{"attachment_id": "a", "media_type": "image/png"}]}, key="2"),
+                app.post(
+                    {"user": {"id": "2"}, "attachments": [{"attachment_id": "a", "media_type": "image/png"}]}, key="2"
+                ),
                 Expected(text="", attachments=(AttachmentKind.IMAGE,)),
             ),
             "place and title": (

@@ -533,7 +533,7 @@ def test_the_peer_repeats_itself() -> None:
 
 def cases(gateway: Gateway) -> Cases:
     """What the conformance suite needs."""
-    sms = SmsTwilioPeer("sms", gateway.channel("sms").settings)
+    sms = SmsTwilioPeer("sms", gateway.channel("sms").settings, public_url=gateway.public_url)
     other = replace_token(sms.settings)
     fields = {n: sms.message(f"第{n}号路灯不亮", sender=str(n), message_id=str(n)) for n in range(1, 10)}
     picture = {"NumMedia": "1", "MediaUrl0": "https://api.twilio.com/media/0", "MediaContentType0": "image/png"}
@@ -549,7 +549,7 @@ def cases(gateway: Gateway) -> Cases:
             "opt-out": (sms.form({**fields[6], "OptOutType": "STOP"}), Expected("notice")),
         },
         forged={
-            "another token": SmsTwilioPeer("sms", other).form(fields[4]),
+            "another token": SmsTwilioPeer("sms", other, public_url=gateway.public_url).form(fields[4]),
             "another body": replace(form, body=form.body + b"&Body2=x"),
             "another address": replace(form, public_url="https://elsewhere.example"),
             "another account": sms.form({**fields[4], "AccountSid": "AC" + "1" * 32}),

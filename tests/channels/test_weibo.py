@@ -18,10 +18,11 @@ from pydantic import SecretStr, ValidationError
 
 from channels.base import Request
 from channels.errors import Malformed, Unauthenticated
+from channels.signed_query import prove
 from channels.simulated import HttpDelivery
 from channels.simulated.weibo import ACCOUNT, WeiboPeer, created_at
 from channels.testing import Cases, Expected, check_channel
-from channels.weibo import Weibo, WeiboSettings, prove
+from channels.weibo import Weibo, WeiboSettings
 from normalizer.model import AttachmentKind, CoordinateSystem, Envelope, Kept, Message, Notice, Parsed
 
 NOW = datetime(2026, 11, 22, 3, 4, 5, tzinfo=UTC)

@@ -1,0 +1,327 @@
+"""A mailbox by SMTP (RFC 5321) or LMTP (RFC 2033), behind the city's own mail server.
+
+No mail transfer agent: it takes mail for the configured recipients and relays nothing. SPF, DKIM, TLS towards the world
+and the queue belong to the server in front. A mail is answered with 250 only once it is kept; whatever fails on our side
+is a 451, so that the server in front keeps it and tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter, defaultdict
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal
+
+from aiosmtpd.lmtp import LMTP
+from aiosmtpd.smtp import MISSING, SMTP
+from pydantic import AfterValidator, Field
+
+from channels.base import Admission, Channel, Deliver, State
+from channels.errors import Malformed, Unavailable
+from channels.settings import ChannelSettings
+from normalizer.clean import single_line
+from normalizer.mail import Mail, MailError, Mailbox, read
+from normalizer.model import Assurance, Contact, ContactType, Envelope, Message, Notice, Parsed
+
+#: One address without anything a relay would act on: quoted or second @, %, !, and source routes (RFC 5321 section
+#: 4.1.1.3 and appendix C).
+_PLAIN = r"[^\s\"\\()<>@,:;%!]{1,64}@[^\s\"\\()<>@,:;%!]{1,255}"
+_ADDRESS = re.compile(_PLAIN)
+_PATH = re.compile(rf"TO:\s*(?:<{_PLAIN}>|{_PLAIN})(?:\s.*)?", re.IGNORECASE)
+_LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):(\d{1,5})")
+
+#: Commands of one kind in one session; a mail server in front sends many mails in one.
+_CALLS = {"*": 100, "NOOP": 10_000, "RSET": 10_000, "MAIL": 10_000, "DATA": 10_000, "RCPT": 100_000}
+#: What a refusal that aiosmtpd or we send begins with → the word it is counted under.
+_REASONS = {
+    "421 4.3.2": None,
+    "421 4.4.2": "timeout",
+    "421 4.7.0 Too many": "connections",
+    "421": "commands",
+    "451": "unavailable",
+    "452": "recipients",
+    "500 Line": "line",
+    "550 5.1.1": "relay",
+    "550 5.6.0": "bare_lf",
+    "552": "oversized",
+    "4": "command",
+    "5": "command",
+}
+_TRY_AGAIN = "451 4.3.0 Not kept, try again later"
+
+
+def _address(value: str) -> str:
+    if not _ADDRESS.fullmatch(value):
+        raise ValueError("write a plain address: name@domain")
+    return value.lower()
+
+
+def _listen(value: str) -> str:
+    found = _LISTEN.fullmatch(value)
+    if found is None or int(found[2]) > 65535:
+        raise ValueError("write host:port")
+    return value
+
+
+class SmtpSettings(ChannelSettings):
+    """Settings of a mailbox that is delivered to us."""
+
+    kind: Literal["smtp"] = "smtp"
+    """Which adapter."""
+    listen: Annotated[str, AfterValidator(_listen)]
+    """Where to listen, host:port; port 0 takes a free one."""
+    protocol: Literal["smtp", "lmtp"] = "smtp"
+    """What the mail server in front speaks."""
+    recipients: Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], Field(min_length=1)]
+    """The addresses we take mail for; any other is refused."""
+    max_size: Annotated[int, Field(ge=1024)] = 25 * 1024 * 1024
+    """Largest mail, bytes."""
+    max_recipients: Annotated[int, Field(ge=1)] = 50
+    """Recipients of one mail."""
+    max_connections: Annotated[int, Field(ge=1)] = 300
+    """Sessions at a time."""
+    connections_per_address: Annotated[int, Field(ge=1)] = 200
+    """Sessions at a time from one address; the mail server in front has but one."""
+    timeout_seconds: Annotated[float, Field(gt=0)] = 60
+    """How long a session may be silent."""
+    session_seconds: Annotated[float, Field(gt=0)] = 300
+    """How long a session may last."""
+
+
+class Smtp(Channel[SmtpSettings]):
+    """One mailbox, or several that mean the same office."""
+
+    kind = "smtp"
+    Settings = SmtpSettings
+    summary = "Mailbox (SMTP or LMTP, behind a mail server)"
+    listens: ClassVar[bool] = True
+
+    async def run(self, deliver: Deliver, state: State) -> None:
+        """Serve until cancelled. Raise OSError when the address cannot be listened on."""
+        desk = _Desk(self, deliver)
+        server = await self._open(desk)
+        try:
+            self.address = server.sockets[0].getsockname()[:2]
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.address = None
+            server.close()
+            await desk.close()
+            await server.wait_closed()
+
+    async def _open(self, desk: _Desk) -> asyncio.Server:
+        host, _, port = self.settings.listen.rpartition(":")
+        session = _LmtpSession if self.settings.protocol == "lmtp" else _Session
+        try:
+            return await asyncio.get_running_loop().create_server(lambda: session(desk), host.strip("[]"), int(port))
+        except OSError as error:
+            raise OSError(error.errno, f"cannot listen on {self.settings.listen}: {error.strerror}") from None
+
+    def parse(self, envelope: Envelope) -> Parsed:
+        """Read the mail; automatic mail is a notice."""
+        try:
+            mail = read(envelope.body)
+        except MailError as error:
+            raise Malformed(error.reason) from None
+        mail_from = envelope.context.get("mail_from", "")
+        if mail.automatic or not mail_from:
+            return Notice(reason=mail.automatic or "null_sender")
+        return (self._message(envelope, mail, mail.sender or _envelope_sender(mail_from)),)
+
+    def _message(self, envelope: Envelope, mail: Mail, sender: Mailbox) -> Message:
+        late = mail.date is not None and mail.date > envelope.received_at + timedelta(days=1)
+        return Message(
+            key_space="mail",
+            account=self._account(envelope),
+            sender=Contact(type=ContactType.MAIL, value=sender.address, assurance=Assurance.SPOOFABLE),
+            provider_id=mail.message_id,
+            sent_at=None if late else mail.date,
+            text=mail.text,
+            title=mail.subject,
+            attachments=mail.attachments,
+            name=sender.name,
+            thread=mail.thread,
+            reply_to=None if mail.reply_to == sender.address else mail.reply_to,
+            flags=(*mail.flags, "odd_time") if late else mail.flags,
+        )
+
+    def _account(self, envelope: Envelope) -> str:
+        named = envelope.context.get("recipients", "").split()
+        ours = (recipient for recipient in self.settings.recipients if recipient in named)
+        return next(ours, self.settings.recipients[0])
+
+
+def _envelope_sender(mail_from: str) -> Mailbox:
+    """Who the envelope says, where the mail itself names nobody."""
+    local, at, domain = mail_from.rpartition("@")
+    if not (local and at and domain) or len(mail_from) > 320:
+        raise Malformed("no_sender")
+    return Mailbox(None, f"{local}@{domain.lower()}")
+
+
+class _Desk:
+    """What all sessions of one run share: aiosmtpd's handler, and the connections that are open."""
+
+    def __init__(self, channel: Smtp, deliver: Deliver) -> None:
+        self.channel, self.settings = channel, channel.settings
+        self._deliver = deliver
+        self._sessions: dict[_Session, str] = {}
+        self._from: Counter[str] = Counter()
+
+    @cached_property
+    def hostname(self) -> str:
+        """What we greet with: the mailbox's domain; our own name is nobody's business."""
+        return self.settings.recipients[0].rpartition("@")[2]
+
+    def enter(self, session: _Session, peer: str) -> bool:
+        full = len(self._sessions) >= self.settings.max_connections
+        if full or self._from[peer] >= self.settings.connections_per_address:
+            return False
+        self._sessions[session] = peer
+        self._from[peer] += 1
+        return True
+
+    def leave(self, session: _Session) -> None:
+        peer = self._sessions.pop(session)
+        self._from[peer] -= 1
+        if not self._from[peer]:
+            del self._from[peer]
+
+    async def close(self) -> None:
+        """End every session; a mail not answered yet is not ours, and comes again."""
+        open_sessions = list(self._sessions)
+        for session in open_sessions:
+            session.hang_up("421 4.3.2 Shutting down")
+        await asyncio.gather(*(session.ended() for session in open_sessions))
+
+    def count(self, status: str) -> None:
+        """Count a refusal by what its answer begins with."""
+        reason = next((word for begin, word in _REASONS.items() if status.startswith(begin)), None)
+        if reason is not None:
+            self.channel.refused(reason)
+
+    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> Any:  # noqa: N802 - aiosmtpd's name
+        if len(envelope.rcpt_tos) >= self.settings.max_recipients:
+            return "452 4.5.3 Too many recipients"
+        return MISSING if address.lower() in self.settings.recipients else "550 5.1.1 No such mailbox here"
+
+    async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        mail: bytes = envelope.original_content
+        if mail.count(b"\n") != mail.count(b"\r\n"):
+            # RFC 5321 section 2.3.8; servers that take it for a line end can be made to see two mails in one.
+            return "550 5.6.0 Line feed without carriage return"
+        admission = Admission(context=_context(session, envelope))
+        try:
+            await self._deliver(self.channel.envelope(mail, datetime.now(UTC), admission=admission))
+        except Unavailable:
+            return _TRY_AGAIN
+        return "250 2.0.0 Kept"
+
+    async def handle_exception(self, _error: Exception) -> str:
+        """aiosmtpd's own answer is permanent and tells of our inside."""
+        return _TRY_AGAIN
+
+
+def _context(session: Any, envelope: Any) -> dict[str, str]:
+    sender = "" if envelope.mail_from == "<>" else envelope.mail_from
+    return {
+        "mail_from": single_line(sender),
+        "recipients": " ".join(dict.fromkeys(recipient.lower() for recipient in envelope.rcpt_tos)),
+        "peer": session.peer[0],
+        "helo": single_line(session.host_name),
+    }
+
+
+class _StrictReader:
+    """A command line ends with CR LF (RFC 5321 section 2.3.8); aiosmtpd takes a bare LF for one."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self.read = reader.read
+        self._until = reader.readuntil
+
+    async def readuntil(self, separator: bytes = b"\r\n") -> bytes:
+        return await self._until(separator)
+
+
+class _Session(SMTP):  # type: ignore[misc]  # aiosmtpd ships no types
+    #: Chinese HTML mail has lines far beyond the 1000 octets of RFC 5321 section 4.5.3.1.6.
+    line_length_limit = 65536
+
+    def __init__(self, desk: _Desk) -> None:
+        #: aiosmtpd keeps them on the class, where one session's EHLO changes another's.
+        self.command_size_limits: dict[str, int] = defaultdict(lambda: SMTP.command_size_limit)
+        self._desk, self._admitted = desk, False
+        self._end: asyncio.TimerHandle | None = None
+        super().__init__(
+            desk,
+            data_size_limit=desk.settings.max_size,
+            enable_SMTPUTF8=True,
+            hostname=desk.hostname,
+            ident="12345",
+            timeout=desk.settings.timeout_seconds,
+            command_call_limit=_CALLS,
+            loop=asyncio.get_running_loop(),
+        )
+
+    def connection_made(self, transport: Any) -> None:
+        self._admitted = self._desk.enter(self, (transport.get_extra_info("peername") or ("unknown",))[0])
+        if not self._admitted:
+            self._desk.count(status := "421 4.7.0 Too many connections")
+            transport.write(f"{status}\r\n".encode())
+            transport.close()
+            return
+        self._end = self.loop.call_later(self._desk.settings.session_seconds, self._timeout_cb)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._end is not None:
+            self._end.cancel()
+        if self._admitted:
+            self._desk.leave(self)
+            super().connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        # A large mail on a slow line is not silence; aiosmtpd counts from the DATA command.
+        self._reset_timeout()
+        super().data_received(data)
+
+    def hang_up(self, status: str) -> None:
+        """Say why and close; a peer that does not read is cut off."""
+        self._desk.count(status)
+        self.transport.write(f"{status}\r\n".encode())
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    async def ended(self) -> None:
+        await asyncio.gather(self._handler_coroutine, return_exceptions=True)
+
+    async def push(self, status: str) -> None:
+        self._desk.count(status)
+        await super().push(status)
+
+    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
+        # aiosmtpd's parser drops a source route and unquotes, so that the handler would not see them.
+        if arg and self.envelope.mail_from and not _PATH.fullmatch(arg):
+            await self.push("550 5.1.1 No such mailbox here")
+            return
+        await super().smtp_RCPT(arg)
+
+    def _timeout_cb(self) -> None:
+        self.hang_up("421 4.4.2 Time is up")
+
+    def _cb_client_connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        super()._cb_client_connected(_StrictReader(reader), writer)
+
+
+class _LmtpSession(_Session, LMTP):  # type: ignore[misc]  # aiosmtpd ships no types
+    """The end of the data is answered once for each recipient (RFC 2033 section 4.2); aiosmtpd answers once."""
+
+    _replies = 1
+
+    async def push(self, status: str) -> None:
+        await super().push("\r\n".join([status] * self._replies))
+        self._replies = len(self.envelope.rcpt_tos) if status.startswith("354") else 1
