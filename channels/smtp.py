@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
+import structlog
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import MISSING, SMTP
 from pydantic import AfterValidator, Field
@@ -22,7 +23,7 @@ from channels.base import Admission, Channel, Deliver, State
 from channels.errors import Malformed, Unavailable
 from channels.settings import ChannelSettings
 from normalizer.clean import single_line
-from normalizer.mail import Mail, MailError, Mailbox, read
+from normalizer.mail import Mail, Mailbox, MailError, read
 from normalizer.model import Assurance, Contact, ContactType, Envelope, Message, Notice, Parsed
 
 #: One address without anything a relay would act on: quoted or second @, %, !, and source routes (RFC 5321 section
@@ -32,6 +33,8 @@ _ADDRESS = re.compile(_PLAIN)
 _PATH = re.compile(rf"TO:\s*(?:<{_PLAIN}>|{_PLAIN})(?:\s.*)?", re.IGNORECASE)
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):(\d{1,5})")
 
+log = structlog.get_logger()
+
 #: Commands of one kind in one session; a mail server in front sends many mails in one.
 _CALLS = {"*": 100, "NOOP": 10_000, "RSET": 10_000, "MAIL": 10_000, "DATA": 10_000, "RCPT": 100_000}
 #: What a refusal that aiosmtpd or we send begins with → the word it is counted under.
@@ -40,6 +43,7 @@ _REASONS = {
     "421 4.4.2": "timeout",
     "421 4.7.0 Too many": "connections",
     "421": "commands",
+    "451 4.3.0 Fault": "internal",
     "451": "unavailable",
     "452": "recipients",
     "500 Line": "line",
@@ -49,7 +53,6 @@ _REASONS = {
     "4": "command",
     "5": "command",
 }
-_TRY_AGAIN = "451 4.3.0 Not kept, try again later"
 
 
 def _address(value: str) -> str:
@@ -215,13 +218,16 @@ class _Desk:
         admission = Admission(context=_context(session, envelope))
         try:
             await self._deliver(self.channel.envelope(mail, datetime.now(UTC), admission=admission))
-        except Unavailable:
-            return _TRY_AGAIN
+        except Exception as error:  # noqa: BLE001 - whatever it is: nothing was kept, so the mail must come again
+            return await self.handle_exception(error)
         return "250 2.0.0 Kept"
 
-    async def handle_exception(self, _error: Exception) -> str:
-        """aiosmtpd's own answer is permanent and tells of our inside."""
-        return _TRY_AGAIN
+    async def handle_exception(self, error: Exception) -> str:
+        """Say that it may work later: the answer of aiosmtpd is permanent and tells of our inside."""
+        if isinstance(error, Unavailable):
+            return "451 4.3.0 Not kept, try again later"
+        log.error("smtp_failed", channel=self.channel.name, error=type(error).__name__)
+        return "451 4.3.0 Fault of ours, try again later"
 
 
 def _context(session: Any, envelope: Any) -> dict[str, str]:
@@ -245,7 +251,12 @@ class _StrictReader:
         return await self._until(separator)
 
 
-class _Session(SMTP):  # type: ignore[misc]  # aiosmtpd ships no types
+class _Session(SMTP):
+    # None before the connection in aiosmtpd, where nothing of ours runs.
+    envelope: Any
+    transport: Any
+    _handler_coroutine: Any
+
     #: Chinese HTML mail has lines far beyond the 1000 octets of RFC 5321 section 4.5.3.1.6.
     line_length_limit = 65536
 
@@ -274,6 +285,8 @@ class _Session(SMTP):  # type: ignore[misc]  # aiosmtpd ships no types
             return
         self._end = self.loop.call_later(self._desk.settings.session_seconds, self._timeout_cb)
         super().connection_made(transport)
+        # A connection reset ends the task in an error that nobody asks for.
+        self._handler_coroutine.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._end is not None:
@@ -284,11 +297,14 @@ class _Session(SMTP):  # type: ignore[misc]  # aiosmtpd ships no types
 
     def data_received(self, data: bytes) -> None:
         # A large mail on a slow line is not silence; aiosmtpd counts from the DATA command.
-        self._reset_timeout()
-        super().data_received(data)
+        if self._admitted:
+            self._reset_timeout()
+            super().data_received(data)
 
     def hang_up(self, status: str) -> None:
         """Say why and close; a peer that does not read is cut off."""
+        if self.transport.is_closing():
+            return
         self._desk.count(status)
         self.transport.write(f"{status}\r\n".encode())
         if self.transport.get_write_buffer_size():
@@ -299,13 +315,13 @@ class _Session(SMTP):  # type: ignore[misc]  # aiosmtpd ships no types
     async def ended(self) -> None:
         await asyncio.gather(self._handler_coroutine, return_exceptions=True)
 
-    async def push(self, status: str) -> None:
+    async def push(self, status: Any) -> None:
         self._desk.count(status)
         await super().push(status)
 
     async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
         # aiosmtpd's parser drops a source route and unquotes, so that the handler would not see them.
-        if arg and self.envelope.mail_from and not _PATH.fullmatch(arg):
+        if self.envelope.mail_from and arg and arg.upper().startswith("TO:") and not _PATH.fullmatch(arg):
             await self.push("550 5.1.1 No such mailbox here")
             return
         await super().smtp_RCPT(arg)
@@ -314,14 +330,15 @@ class _Session(SMTP):  # type: ignore[misc]  # aiosmtpd ships no types
         self.hang_up("421 4.4.2 Time is up")
 
     def _cb_client_connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        super()._cb_client_connected(_StrictReader(reader), writer)
+        strict: Any = _StrictReader(reader)
+        super()._cb_client_connected(strict, writer)
 
 
-class _LmtpSession(_Session, LMTP):  # type: ignore[misc]  # aiosmtpd ships no types
+class _LmtpSession(_Session, LMTP):
     """The end of the data is answered once for each recipient (RFC 2033 section 4.2); aiosmtpd answers once."""
 
     _replies = 1
 
-    async def push(self, status: str) -> None:
+    async def push(self, status: Any) -> None:
         await super().push("\r\n".join([status] * self._replies))
         self._replies = len(self.envelope.rcpt_tos) if status.startswith("354") else 1

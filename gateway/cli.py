@@ -266,10 +266,7 @@ def _aware(since: datetime | None) -> datetime | None:
 @keys_app.command("new-client")
 def new_client(
     client_id: Annotated[str, typer.Argument(help="The client's name, for example city-app.")],
-    scope: Annotated[list[str], typer.Option(help="What it may do; repeat for several.")] = [
-        "messages:write",
-        "messages:read",
-    ],
+    scopes: Annotated[str, typer.Option(help="What it may do, separated by commas.")] = "messages:write,messages:read",
 ) -> None:
     """Make a key for an API client: the key, shown once, and the lines for config.yaml."""
     from channels.clients import key_hash  # noqa: PLC0415
@@ -277,7 +274,7 @@ def new_client(
     key = secrets.token_urlsafe(32)
     typer.echo(f"key (give it to the client; it is not shown again): {key}")
     typer.echo(
-        f'line for config.yaml:\n  - {{id: {client_id}, key_hash: "{key_hash(key)}", scopes: {json.dumps(scope)}}}'
+        f'line for config.yaml:\n  - {{id: {client_id}, key_hash: "{key_hash(key)}", scopes: {json.dumps(scopes.split(","))}}}'
     )
 
 

@@ -93,7 +93,7 @@ Start = Callable[..., contextlib.AbstractAsyncContextManager[RunningGateway]]
 
 @pytest.fixture
 def start_gateway(tmp_path: Path) -> Start:
-    """Starts further gateways, as ``async with start_gateway(change)``; ``change`` edits the settings before."""
+    """Give a function that starts a gateway for an ``async with``; its argument may edit the settings before."""
     # Imported late: a pytest plug-in is loaded in every run of this environment, and should cost nothing there.
     from gateway.demo.core import StandInCore  # noqa: PLC0415
     from gateway.demo.secrets import make_secrets  # noqa: PLC0415

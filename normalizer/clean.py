@@ -77,11 +77,12 @@ def single_line(text: str) -> str:
 def for_matching(text: str) -> str:
     """Return the form in which two cleaned texts are compared, never shown: NFKC (UAX #15), caseless, no white space.
 
-    Full-width and half-width, capital and small letters fall together. Folded twice, because case folding can undo NFKC
-    and NFKC can bring forth a space (Unicode section 3.13, NFKC_Casefold). At most 18 times as long as ``text``
-    (UAX #15, U+FDFA); Chinese keeps its length.
+    Full-width and half-width, capital and small letters fall together. NFKC twice, because case folding can undo it and
+    it can bring forth a space (Unicode section 3.13, NFKC_Casefold). At most 18 times as long as ``text`` (UAX #15,
+    U+FDFA); Chinese keeps its length.
     """
-    return _fold(_fold(_storable(text)))
+    text = unicodedata.normalize("NFKC", _level(_INKLESS.sub("", _storable(text)))).casefold()
+    return _level(unicodedata.normalize("NFKC", _level(_INKLESS.sub("", text))))
 
 
 def _storable(text: str) -> str:
@@ -106,9 +107,3 @@ def _trim(text: str) -> str:
     """Remove trailing spaces, outer blank lines, and blank lines beyond two in a row."""
     lines = "\n".join(line.rstrip() for line in text.split("\n"))
     return _BLANK_LINES.sub("\n\n\n", lines.strip("\n"))
-
-
-def _fold(text: str) -> str:
-    """One round of NFKC and case folding, without what takes no ink."""
-    folded = unicodedata.normalize("NFKC", _level(_INKLESS.sub("", text))).casefold()
-    return _level(unicodedata.normalize("NFKC", _level(_INKLESS.sub("", folded))))

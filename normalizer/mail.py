@@ -34,7 +34,7 @@ MAX_PARTS = 500
 #: Lines, and lines that look like a delimiter; what follows is skipped. 25 MiB of base64 have 350,000 lines.
 MAX_LINES, MAX_DELIMITERS = 1_000_000, 10_000
 #: Declared boundaries, and their product with the lines: the parser asks every open boundary about every line.
-MAX_BOUNDARIES, MAX_EFFORT = 500, 20_000_000
+MAX_BOUNDARIES, MAX_EFFORT = 500, MAX_DEPTH * MAX_LINES
 #: Characters of HTML read, elements opened, and the product of formatting and other elements: each paragraph opens all
 #: unclosed formatting elements again (WHATWG HTML section 13.2.4.3). Beyond, tags are removed without a tree.
 MAX_HTML, MAX_ELEMENTS, MAX_REOPENED = 4 * 1024 * 1024, 20_000, 500_000
@@ -121,7 +121,7 @@ class _Part(Message):
         text, guessed = decode(raw, "utf-8")
         self.guessed |= guessed
         self._size += len(text)
-        super().set_raw(name, text.replace("\r", "").replace("\n", ""))  # type: ignore[misc]  # the parser's interface
+        super().set_raw(name, text.replace("\r", "").replace("\n", ""))
 
     def get_content_type(self) -> str:
         """Hide the type of attached mails from the parser: nested ones end in RecursionError, and we want the bytes."""
@@ -207,13 +207,14 @@ class _Reader:
         kept = _first(_first(raw, b"\n", MAX_LINES), b"\n--", MAX_DELIMITERS)
         self._note("mail_cut", len(kept) < len(raw))
         boundaries = sum(1 for _ in _BOUNDARY.finditer(kept.lower()))
-        if boundaries > MAX_BOUNDARIES or boundaries * kept.count(b"\n") > max(MAX_EFFORT, MAX_DEPTH * MAX_LINES):
+        if boundaries > MAX_BOUNDARIES or boundaries * kept.count(b"\n") > MAX_EFFORT:
             raise MailError("nesting")
         return kept
 
     @staticmethod
     def _parse(raw: bytes) -> _Part:
-        return message_from_bytes(raw, _Part, policy=compat32)
+        part: Any = message_from_bytes(raw, _Part, policy=compat32)
+        return part  # type: ignore[no-any-return]  # typeshed does not follow the class given
 
     def _texts(self, part: _Part, depth: int) -> list[_Text]:
         """The words of a part and what it holds; attachments are noted on the way."""
@@ -325,24 +326,26 @@ def _automatic(top: _Part) -> str | None:
 
 _UNSEEN = ("head", "script", "style", "template", "title")
 _BLOCKS = "p,div,br,hr,tr,table,ul,ol,li,dl,dt,dd,blockquote,pre,h1,h2,h3,h4,h5,h6,section,article,header,footer,form"
-_UNSEEN_TAGS = re.compile(rf"<({'|'.join(_UNSEEN)})\b[^>]*>.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(r"</?([a-z][a-z0-9]*)[^<>]*>", re.IGNORECASE)
+_TAG = re.compile(r"<(/?)([a-z!?][a-z0-9]*)[^<>]*>", re.IGNORECASE)
 _OPENED = re.compile(r"<([a-z][a-z0-9]*)", re.IGNORECASE)
-_FORMATTING = frozenset("a b big code em font i nobr s small strike strong tt u".split())
+_FORMATTING = frozenset(
+    ("a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u")
+)
 #: Line ends by their kind, until white space has been folded: a block's edge, ``br``, a paragraph's end.
 _EDGE, _BREAK, _CELL = "\x02", "\x03", "\x04"
-_EDGES = re.compile(f"[\\s{_EDGE}{_BREAK}]*[{_EDGE}{_BREAK}][\\s{_EDGE}{_BREAK}]*")
+_EDGES = re.compile(f"[ {_EDGE}{_BREAK}]*[{_EDGE}{_BREAK}][ {_EDGE}{_BREAK}]*+")
+_MARKS = {name: _EDGE for name in _BLOCKS.split(",")} | {"br": _BREAK, "p": _BREAK * 2, "td": _CELL, "th": _CELL}
 
 
 def _html_text(html: str) -> str:
-    """What a browser would show, with its paragraphs."""
+    """What a browser would show, with its paragraphs; where it would show nothing, whatever is there."""
     html = re.sub(f"[{_EDGE}{_BREAK}{_CELL}\0]", "", html)
     opened = [name.lower() for name in _OPENED.findall(html)]
     formatting = sum(name in _FORMATTING for name in opened)
     cheap = len(opened) <= MAX_ELEMENTS and formatting * (len(opened) - formatting) <= MAX_REOPENED
-    text = _tree_text(html) if cheap else unescape(_TAG.sub(_tag_text, _UNSEEN_TAGS.sub("", html)))
-    lines = _EDGES.sub(lambda run: "\n" * min(2, max(1, run[0].count(_BREAK))), re.sub(r"\s+", " ", text))
-    return lines.replace(_CELL, " ")
+    text = _tree_text(html) if cheap else ""
+    text = re.sub(r"\s+", " ", text if text.strip(f" \n{_EDGE}{_BREAK}{_CELL}") else _tagless(html))
+    return _EDGES.sub(lambda run: "\n" * min(2, max(1, run[0].count(_BREAK))), text).replace(_CELL, " ")
 
 
 def _tree_text(html: str) -> str:
@@ -350,16 +353,24 @@ def _tree_text(html: str) -> str:
     tree.strip_tags(list(_UNSEEN))
     for node in tree.css(f"{_BLOCKS},td,th"):
         tag = node.tag or ""
-        node.insert_after(_mark(tag))
+        node.insert_after(_MARKS[tag])
         if tag not in ("br", "td", "th"):
             node.insert_before(_EDGE)
     return tree.root.text() if tree.root else ""
 
 
-def _mark(tag: str) -> str:
-    return {"br": _BREAK, "p": _BREAK + _BREAK, "td": _CELL, "th": _CELL}.get(tag, _EDGE)
-
-
-def _tag_text(tag: re.Match[str]) -> str:
-    name = tag[1].lower()
-    return _mark(name) if name in _BLOCKS.split(",") or name in ("td", "th") else ""
+def _tagless(html: str) -> str:
+    """``html`` without its tags, in one go; a script or style goes too if it ends at all."""
+    lower = html.lower()
+    ends = {name: lower.rfind(f"</{name}") for name in _UNSEEN}
+    shown: list[str] = []
+    hidden, after = "", 0
+    for tag in _TAG.finditer(html):
+        closing, name = tag[1], tag[2].lower()
+        shown += ("" if hidden else html[after : tag.start()]), _MARKS.get(name, "")
+        after = tag.end()
+        if hidden:
+            hidden = "" if closing and name == hidden else hidden
+        elif not closing and after <= ends.get(name, -1):
+            hidden = name
+    return unescape("".join(shown) + ("" if hidden else html[after:]))

@@ -7,11 +7,13 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from channels import registry
 
 PEERS = Path(__file__).parent / "peers"
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
@@ -55,3 +57,13 @@ def node(node_modules: Path) -> Callable[[str, Any], Any]:
         return json.loads(done.stdout)
 
     return run
+
+
+@pytest.fixture
+def poison_kind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The plug-in of tests/plugins is installed: found by its entry point like any other."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "plugins"))
+    registry._points.cache_clear()
+    yield
+    registry._points.cache_clear()
+    registry.load.cache_clear()

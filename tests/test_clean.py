@@ -42,6 +42,7 @@ TEXTS = st.one_of(st.text(st.characters()), st.lists(PIECES, max_size=10).map(""
         ("１２３４５", "１２３４５"),
         ("\n \n  路灯  \n坏了\t\n\n", "  路灯\n坏了"),
         ("一\n\n\n二", "一\n\n\n二"),
+        ("一\n\n\n\n二", "一\n\n\n二"),
         ("一\n\n \n\n\n二", "一\n\n\n二"),
         (f"{FAMILY}❤\ufe0f\u200d🔥", f"{FAMILY}❤\ufe0f\u200d🔥"),
         ("👩🏽\u200d⚕\ufe0f1\ufe0f\u20e3", "👩🏽\u200d⚕\ufe0f1\ufe0f\u20e3"),

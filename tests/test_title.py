@@ -81,6 +81,7 @@ def test_a_subject_that_says_nothing_gives_way(given_title: str | None) -> None:
         "一、",
         "https://example.org/a ",
         "12345热线，你好：",
+        "有关部门领导，",
     ],
 )
 @pytest.mark.parametrize(
@@ -129,6 +130,15 @@ def test_a_long_sentence_is_cut_at_a_clause() -> None:
 def test_a_long_clause_is_cut_inside() -> None:
     assert title(None, "路" * 41)[0] == "路" * 39 + "…"
     assert title(None, "路" * 40)[0] == "路" * 40
+
+
+def test_a_line_of_commas_is_cut_too() -> None:
+    assert title(None, "，" * 41)[0] == "，" * 39 + "…"
+
+
+def test_only_the_beginning_of_a_long_text_is_looked_at() -> None:
+    assert title(None, "，" * 3990 + "楼下的路灯")[0] == "楼下的路灯"
+    assert title(None, "，" * 4000 + "楼下的路灯")[0] == "，" * 39 + "…"
 
 
 def test_a_cut_leaves_no_dangling_joiner() -> None:
