@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from collections.abc import Coroutine
 from dataclasses import asdict
@@ -66,6 +67,7 @@ def _plain(text: str) -> str:
 def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
+    os.umask(0o077)  # what we write is for nobody else on this machine
     if version:
         typer.echo(f"gateway {__version__}")
         raise typer.Exit

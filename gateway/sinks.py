@@ -93,7 +93,13 @@ class WebhookSink:
     def __init__(self, url: str, secret: str, source: str, *, timeout_seconds: float, clock: Clock) -> None:
         self._url, self._source, self._clock = url, source, clock
         self._signer = Webhook(secret)
-        self._client = httpx.AsyncClient(timeout=timeout_seconds, follow_redirects=False, trust_env=False)
+        self._timeout_seconds = timeout_seconds
+        self._client = httpx.AsyncClient(
+            timeout=timeout_seconds,
+            follow_redirects=False,
+            trust_env=False,
+            headers={"accept-encoding": "identity"},  # the answer is read raw, and in part
+        )
 
     async def deliver(self, event: DueEvent) -> Result:
         """One POST; every way in which it can fail is a result."""
@@ -101,9 +107,12 @@ class WebhookSink:
         body = bytes(message.body)
         headers = dict(message.headers) | self._signature(event, body)
         try:
-            async with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
+            async with (
+                asyncio.timeout(self._timeout_seconds),  # of the whole: httpx's is one read's, and a core may drip
+                self._client.stream("POST", self._url, content=body, headers=headers) as answer,
+            ):
                 return judge(answer.status_code, answer.headers.get("retry-after"), await _head(answer), self._clock())
-        except httpx.TimeoutException:
+        except (TimeoutError, httpx.TimeoutException):
             return Retry("timeout")
         except httpx.HTTPError as error:
             return Retry(type(error).__name__)
@@ -187,10 +196,15 @@ class FileSink:
 
     def _append(self, line: bytes) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("ab") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        with self._path.open("ab", buffering=0) as file:
+            end = file.seek(0, os.SEEK_END)
+            try:
+                while line:
+                    line = line[file.write(line) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(end)  # half a line would spoil the next
+                raise
 
     async def close(self) -> None:
         """Nothing is held open."""

@@ -327,6 +327,8 @@ def _automatic(top: _Part) -> str | None:
 _UNSEEN = ("head", "script", "style", "template", "title")
 _BLOCKS = "p,div,br,hr,tr,table,ul,ol,li,dl,dt,dd,blockquote,pre,h1,h2,h3,h4,h5,h6,section,article,header,footer,form"
 _TAG = re.compile(r"<(/?)([a-z!?][a-z0-9]*)[^<>]*>", re.IGNORECASE)
+#: We need none, and the parser compares every attribute of an element with every other.
+_ATTRIBUTES = re.compile(r"""<([a-z][a-z0-9]*)(?:[^<>"']|"[^"]{0,500}"|'[^']{0,500}'|["'])*+>?""", re.IGNORECASE)
 _OPENED = re.compile(r"<([a-z][a-z0-9]*)", re.IGNORECASE)
 _FORMATTING = frozenset(
     ("a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u")
@@ -334,12 +336,12 @@ _FORMATTING = frozenset(
 #: Line ends by their kind, until white space has been folded: a block's edge, ``br``, a paragraph's end.
 _EDGE, _BREAK, _CELL = "\x02", "\x03", "\x04"
 _EDGES = re.compile(f"[ {_EDGE}{_BREAK}]*[{_EDGE}{_BREAK}][ {_EDGE}{_BREAK}]*+")
-_MARKS = {name: _EDGE for name in _BLOCKS.split(",")} | {"br": _BREAK, "p": _BREAK * 2, "td": _CELL, "th": _CELL}
+_MARKS = dict.fromkeys(_BLOCKS.split(","), _EDGE) | {"br": _BREAK, "p": _BREAK * 2, "td": _CELL, "th": _CELL}
 
 
 def _html_text(html: str) -> str:
     """What a browser would show, with its paragraphs; where it would show nothing, whatever is there."""
-    html = re.sub(f"[{_EDGE}{_BREAK}{_CELL}\0]", "", html)
+    html = _ATTRIBUTES.sub(r"<\1>", re.sub(f"[{_EDGE}{_BREAK}{_CELL}\0]", "", html))
     opened = [name.lower() for name in _OPENED.findall(html)]
     formatting = sum(name in _FORMATTING for name in opened)
     cheap = len(opened) <= MAX_ELEMENTS and formatting * (len(opened) - formatting) <= MAX_REOPENED

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from normalizer.clean import clean, single_line
+from normalizer.clean import clean, for_matching, single_line
 from normalizer.language import identify
 from normalizer.model import (
     Assurance,
@@ -26,6 +26,8 @@ from normalizer.title import title
 _SURENESS = (Assurance.VERIFIED, Assurance.ASSERTED, Assurance.SPOOFABLE)
 #: Characters of a file name (model.Attachment) and of a place (model.Place).
 _FILE_NAME, _PLACE = 255, 1000
+#: Characters compared; NFKC can lengthen a text eighteenfold (UAX #15).
+_MATCHING = 20_000
 #: Characters of a name or unit that are looked at; the whole stays in the kept message.
 _NAME = 1000
 
@@ -35,6 +37,8 @@ class Fields(Frozen):
 
     text: str
     """The words (``clean``)."""
+    matching: str
+    """The first 20,000 characters of them in NFKC, folded: only for comparing, never shown (``for_matching``)."""
     title: str = Field(min_length=1, max_length=200)
     """The citizen's own, or the first sentence; one line."""
     language: str | None
@@ -65,6 +69,7 @@ def normalize(message: Message, message_id: UUID) -> Fields:
     phone, phone_why = _phone(message, text, message_id)
     return Fields(
         text=text,
+        matching=for_matching(text[:_MATCHING]),
         title=heading,
         language=code,
         contact_phone=phone,

@@ -81,6 +81,9 @@ def _faults(recent: ColumnElement[bool], since: datetime | None) -> Iterator[tup
     done = select(UNPACKED.c.at).where(UNPACKED.c.envelope_id == ENVELOPES.c.id).exists()
     envelopes = select(ENVELOPES.c.id).where(recent)
     yield "envelope neither unpacked nor pending", envelopes.where(~queued, ~done)
+    yield "envelope unpacked and still pending", envelopes.where(queued, done)
+    twice = select(WORK.c.subject).group_by(WORK.c.subject).having(func.count() > 1)
+    yield "envelope or message pending more than once", twice
 
     number = select(func.count()).where(MESSAGES.c.envelope_id == UNPACKED.c.envelope_id).scalar_subquery()
     unpacked = _of(recent, UNPACKED.c.envelope_id, UNPACKED)

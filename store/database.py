@@ -24,7 +24,8 @@ import structlog
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from store.errors import StoreError, StoreLocked, StoreUnavailable
 
@@ -36,6 +37,9 @@ Transaction = Callable[[Connection], T]
 SQLITE_SOUND = (3, 51, 3)
 #: Pages between checkpoints: 20,000 instead of 1,000 gives a third more rows a second (docs/decisions/0002).
 CHECKPOINT_PAGES = 20_000
+#: SQLSTATE classes that are the data's fault though asyncpg's dialect has no class for them: data exception, program
+#: limit exceeded (postgresql.org, appendix A).
+DATA_FAULTS = ("22", "54")
 
 
 class Database(ABC):
@@ -74,25 +78,31 @@ class PostgreSQL(Database):
     """Any number of nodes on one server."""
 
     def __init__(self, url: URL, prepare: Callable[[Engine], None]) -> None:
-        self._engine = create_async_engine(url.set(drivername="postgresql+asyncpg"), pool_size=8, pool_pre_ping=True)
+        self._engine = create_async_engine(
+            url.set(drivername="postgresql+asyncpg"), pool_size=8, pool_pre_ping=True, hide_parameters=True
+        )
+        self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
         prepare(self._engine.sync_engine)
 
     async def write(self, transaction: Transaction[T], *, urgent: bool = False) -> T:
         """Run and commit on a pooled connection; the pool is the queue, so ``urgent`` needs no place in it."""
         del urgent
-        try:
-            async with self._engine.begin() as connection:
-                return await connection.run_sync(transaction)
-        except (DBAPIError, OSError, TimeoutError) as error:
-            raise _translated(error) from error
+        return await self._run(self._engine, transaction)
 
     async def read(self, transaction: Transaction[T]) -> T:
-        """Run in a transaction of its own."""
-        return await self.write(transaction)
+        """Run on one snapshot, so that what is counted by several queries adds up while others write."""
+        return await self._run(self._reading, transaction)
 
     async def close(self) -> None:
         """Close the pool."""
         await self._engine.dispose()
+
+    async def _run(self, engine: AsyncEngine, transaction: Transaction[T]) -> T:
+        try:
+            async with engine.begin() as connection:
+                return await connection.run_sync(transaction)
+        except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
+            raise _translated(error) from error
 
 
 class SQLite(Database):
@@ -169,9 +179,12 @@ def _tell(
 
 def _translated(error: Exception) -> Exception:
     """A fault of the database in our words; a fault of the data stays what it is."""
+    origin = getattr(error, "orig", None) or error
     if isinstance(error, IntegrityError | DataError | ProgrammingError):
         return error
-    return StoreUnavailable(type(getattr(error, "orig", None) or error).__name__)
+    if str(getattr(origin, "sqlstate", "")).startswith(DATA_FAULTS):
+        return error
+    return StoreUnavailable(type(origin.__cause__ or origin).__name__)
 
 
 def _own(path: Path) -> IO[bytes]:
@@ -201,7 +214,9 @@ def sqlite_driver() -> ModuleType:
 
 
 def _sqlite_engine(path: Path) -> Engine:
-    engine = create_engine(URL.create("sqlite", database=str(path)), module=sqlite_driver(), pool_size=3)
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), module=sqlite_driver(), pool_size=3, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:

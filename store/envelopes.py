@@ -38,15 +38,23 @@ class Delivery:
 
 def keep_many(connection: Connection, keyring: Keyring, deliveries: Sequence[Delivery]) -> list[Kept | StoreError]:
     """Keep all in one transaction, in this order; a delivery that may not be kept gets its error instead."""
-    results: list[Kept | StoreError] = list(_claim_bindings(connection, keyring, deliveries))
-    for index, delivery in enumerate(deliveries):
-        if delivery.write and isinstance(results[index], Kept) and not write_state(connection, keyring, delivery.write):
-            results[index] = StateChanged(f"{delivery.write.channel}: {delivery.write.key} was changed meanwhile")
+    claimed = iter(_claim_bindings(connection, keyring, [d for d in deliveries if d.write is None]))
+    results = [next(claimed) if d.write is None else _claim_both(connection, keyring, d, d.write) for d in deliveries]
     envelopes = [d.envelope for d, result in zip(deliveries, results, strict=True) if isinstance(result, Kept)]
     if envelopes:
         connection.execute(insert(ENVELOPES), [_envelope_row(envelope) for envelope in envelopes])
         connection.execute(insert(WORK), [_work_row(envelope.id, envelope.received_at) for envelope in envelopes])
     return results
+
+
+def _claim_both(connection: Connection, keyring: Keyring, delivery: Delivery, write: StateWrite) -> Kept | StoreError:
+    """Claim the binding and write the state, or neither."""
+    with connection.begin_nested() as both:
+        (result,) = _claim_bindings(connection, keyring, [delivery])
+        if isinstance(result, Kept) and not write_state(connection, keyring, write):
+            both.rollback()
+            return StateChanged(f"{write.channel}: {write.key} was changed meanwhile")
+    return result
 
 
 def _envelope_row(envelope: Envelope) -> dict[str, Any]:
@@ -90,7 +98,7 @@ def _claim_bindings(
     """Claim each binding for the first that asks; the database decides who that is, row by row in the order of keys."""
     marks = [_mark(keyring, d.envelope) for d in deliveries]
     wanted = {
-        mark: {"key": mark, "digest": binding.digest, "envelope_id": d.envelope.id}
+        mark: {"key": mark, "digest": _bound(keyring, binding), "envelope_id": d.envelope.id}
         for mark, binding, d in reversed([(m, d.envelope.binding, d) for m, d in zip(marks, deliveries, strict=True)])
         if mark is not None and binding is not None
     }
@@ -101,19 +109,24 @@ def _claim_bindings(
     return [
         Kept(d.envelope.id)
         if mark is None or d.envelope.binding is None
-        else _decided(d, d.envelope.binding, found[mark])
+        else _decided(d, _bound(keyring, d.envelope.binding), found[mark])
         for mark, d in zip(marks, deliveries, strict=True)
     ]
 
 
-def _decided(delivery: Delivery, binding: Binding, found: Row[Any]) -> Kept | BindingReused:
-    if found.digest != binding.digest:
+def _decided(delivery: Delivery, bound: bytes, found: Row[Any]) -> Kept | BindingReused:
+    if found.digest != bound:
         return BindingReused(f"{delivery.envelope.channel}: the key already stands for another body")
     return Kept(found.envelope_id, again=found.envelope_id != delivery.envelope.id)
 
 
 def _mark(keyring: Keyring, envelope: Envelope) -> bytes | None:
     return keyring.mark("binding", envelope.channel, envelope.binding.key) if envelope.binding else None
+
+
+def _bound(keyring: Keyring, binding: Binding) -> bytes:
+    """A plain digest of a short body would tell the body to whoever tries all of them."""
+    return keyring.mark("bound", binding.digest)
 
 
 def insert_or_ignore(connection: Connection, into: Any) -> Any:

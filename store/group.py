@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from store.errors import StoreError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -51,15 +51,15 @@ class GroupCommit(Generic[T, R]):
     async def _settle(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
         try:
             results = await self._commit([item for item, _ in batch])
-        except DBAPIError as error:
+        except StoreError as error:
+            for _, future in batch:
+                _resolve(future, error)
+        except Exception as error:  # noqa: BLE001 - whatever one item did to the driver belongs to its waiter
             if len(batch) == 1:
                 _resolve(batch[0][1], error)
                 return
             for one in batch:
                 await self._settle([one])
-        except Exception as error:  # noqa: BLE001 - each waiter gets it
-            for _, future in batch:
-                _resolve(future, error)
         else:
             for (_, future), result in zip(batch, results, strict=True):
                 _resolve(future, result)

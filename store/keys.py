@@ -13,6 +13,7 @@ import hmac
 import json
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -52,7 +53,7 @@ class Keyring:
             return self._ciphers[number].decrypt(nonce, body, place)
         except KeyError:
             raise KeyFileError(f"sealing key {number} is not in the key file: restore it from its backup") from None
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise KeyFileError(
                 f"a value in {place.decode()} was changed, moved, or sealed by another key file"
             ) from None
@@ -87,7 +88,7 @@ def load(path: Path) -> Keyring:
         return Keyring(sealing, int(content["active"]), base64.b64decode(content["matching"], validate=True))
     except OSError as error:
         raise KeyFileError(f"cannot read the key file {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise KeyFileError(f"{path} is damaged: restore it from its backup") from None
 
 
@@ -96,8 +97,9 @@ def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = [base64.b64encode(os.urandom(KEY_BYTES)).decode() for _ in range(2)]
     content = {"active": 1, "sealing": {"1": fresh[0]}, "matching": fresh[1]}
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+    draft = Path(name)
+    with os.fdopen(handle, "w") as file:
         json.dump(content, file, indent=1)
         file.flush()
         os.fsync(file.fileno())

@@ -92,7 +92,9 @@ def unpack_many(
     connection: Connection, keyring: Keyring, unpackings: Sequence[Unpacking]
 ) -> list[tuple[Outcome, ...] | Superseded]:
     """Write what the envelopes hold, in this order; per envelope the outcomes that are final already."""
-    mine = [unpacking for unpacking in unpackings if _take(connection, unpacking.work)]
+    in_order = sorted(range(len(unpackings)), key=lambda index: unpackings[index].work.sequence)
+    taken = {index for index in in_order if _take(connection, unpackings[index].work)}
+    mine = [unpacking for index, unpacking in enumerate(unpackings) if index in taken]
     if not mine:
         return [Superseded("unpack")] * len(unpackings)
     _write_unpacked(connection, [_unpacked_row_of(unpacking) for unpacking in mine])
@@ -112,8 +114,8 @@ def unpack_many(
             record(connection, unpacking.envelope.id, Outcome.NOTICE, unpacking.parsed.reason, unpacking.at)
             settled[unpacking.envelope.id].append(Outcome.NOTICE)
     return [
-        tuple(settled[unpacking.envelope.id]) if unpacking.envelope.id in settled else Superseded("unpack")
-        for unpacking in unpackings
+        tuple(settled[unpacking.envelope.id]) if index in taken else Superseded("unpack")
+        for index, unpacking in enumerate(unpackings)
     ]
 
 

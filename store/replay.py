@@ -26,7 +26,7 @@ def requeue(connection: Connection, keyring: Keyring, envelope_id: UUID, at: dat
     failed = select(MESSAGES.c.id, MESSAGES.c.content).where(
         MESSAGES.c.envelope_id == envelope_id, MESSAGES.c.outcome.in_(OPEN_TO_REPLAY)
     )
-    rows = connection.execute(failed).all()
+    rows = connection.execute(failed.with_for_update()).all()
     for row in rows:
         reopened = {"outcome": None, "reason": None, "settled_at": None}
         connection.execute(update(MESSAGES).where(MESSAGES.c.id == row.id).values(reopened))

@@ -8,11 +8,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, func, inspect, select
 
 from store.errors import SchemaMismatch
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+#: Ours among the advisory locks of a PostgreSQL database; any number that stays the same.
+UPGRADE_LOCK = 12345
 
 
 def config(connection: Connection | None = None) -> Config:
@@ -29,7 +31,9 @@ def is_empty(connection: Connection) -> bool:
 
 
 def upgrade(connection: Connection) -> None:
-    """Run what is missing, in the connection's transaction."""
+    """Run what is missing, in the connection's transaction; nodes that start together wait for the first."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(UPGRADE_LOCK)))
     command.upgrade(config(connection), "head")
 
 

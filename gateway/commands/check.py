@@ -18,24 +18,25 @@ from store.errors import StoreError, StoreLocked
 
 
 async def probe(config: Config, channels: Mapping[str, AnyChannel], out: Console) -> int:
-    """Try what the configuration names: the store, the core's address, our own ports. 1 when something does not work."""
-    complaints = [
-        complaint
-        for complaint in (await _probe_store(config), await _probe_core(config), _probe_listen(config))
-        if complaint
-    ]
-    for complaint in complaints:
+    """Try what the configuration names: the store, the core's address, our own port. 1 when something does not work."""
+    try:
+        store_complaint, runs = await _probe_store(config), False
+    except StoreLocked:
+        store_complaint, runs = None, True  # a running node owns the store, and has our port: both work
+    complaints = [store_complaint, await _probe_core(config), None if runs else _probe_listen(config)]
+    for complaint in filter(None, complaints):
         out.print(f"[red]✗[/red] {escape(complaint)}")
-    if not complaints:
-        out.print(f"[green]✓[/green] store, core and addresses answer; {len(channels)} channels can start")
-    return 1 if complaints else 0
+    if any(complaints):
+        return 1
+    out.print(f"[green]✓[/green] store, core and addresses answer; {len(channels)} channels can start")
+    return 0
 
 
 async def _probe_store(config: Config) -> str | None:
     try:
         store = await open_node_store(config)
     except StoreLocked:
-        return None  # a running node owns it: it works
+        raise
     except StoreError as error:
         return f"store: {error}"
     await store.close()
