@@ -31,6 +31,21 @@ from store.store import Store
 #: What only the machine itself, or a caller with ``server.token``, may see.
 OPERATIONS = ("/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/static-offline-docs")
 
+DESCRIPTION = """The city app's way in. Every message is kept with fsync before it is acknowledged; its receipt leads to the
+hotline matter it became. Send `Authorization: Bearer` and your key, and with every POST an `Idempotency-Key`.
+Errors are problem documents (RFC 9457)."""
+
+_PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {}}}
+_PROTECTED: dict[str, Any] = {
+    "openapi_extra": {"security": [{"bearer": []}]},
+    "responses": {
+        401: {"description": "No valid key", **_PROBLEM},
+        403: {"description": "The key lacks the scope messages:read", **_PROBLEM},
+        404: {"description": "Not of this client's own users", **_PROBLEM},
+        422: {"description": "The id is not a UUID", **_PROBLEM},
+    },
+}
+
 Ready = Callable[[], Awaitable[list[str]]]
 """What this node cannot do now, a sentence each; empty: ready."""
 
@@ -54,7 +69,7 @@ def build_api(
     store: Store, channels: Mapping[str, AnyChannel], *, server: Server, metrics: Metrics, ready: Ready
 ) -> FastAPI:
     """The FastAPI application; the channels' own paths are served in front of it and only described here."""
-    api = FastAPIOffline(title="12345 gateway", version=__version__, redoc_url=None)
+    api = FastAPIOffline(title="12345 gateway", version=__version__, description=DESCRIPTION, redoc_url=None)
     api.include_router(_client_routes(store, channels))
     api.include_router(_operations_routes(metrics, ready))
     api.add_middleware(_OperationsGuard, server=server)
@@ -68,7 +83,7 @@ def build_api(
 def _client_routes(store: Store, channels: Mapping[str, AnyChannel]) -> APIRouter:
     router = APIRouter(tags=["messages"])
 
-    @router.get("/v1/receipts/{receipt}", response_model=ReceiptBody)
+    @router.get("/v1/receipts/{receipt}", response_model=ReceiptBody, summary="What became of a message", **_PROTECTED)
     async def get_receipt(receipt: UUID, request: Request) -> Any:
         """What became of a message of this client."""
         try:
@@ -82,7 +97,7 @@ def _client_routes(store: Store, channels: Mapping[str, AnyChannel]) -> APIRoute
             receipt=receipt, state=found.state, matter_id=found.matter_id, tracking_code=found.tracking_code
         )
 
-    @router.get("/v1/matters/{matter_id}", response_model=HotlineMatter)
+    @router.get("/v1/matters/{matter_id}", response_model=HotlineMatter, summary="A matter", **_PROTECTED)
     async def get_matter(matter_id: UUID, request: Request) -> Any:
         """A matter that one of this client's own users brought."""
         try:
@@ -110,19 +125,21 @@ def _reader(channels: Mapping[str, AnyChannel], request: Request) -> tuple[str, 
 def _operations_routes(metrics: Metrics, ready: Ready) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
-    @router.get("/livez")
+    @router.get("/livez", summary="Does the process answer?")
     async def livez() -> dict[str, str]:
         """The process answers."""
         return {"status": "alive"}
 
-    @router.get("/readyz", responses={503: {"description": "What this node cannot do now"}})
+    @router.get(
+        "/readyz", summary="Can the node do its work?", responses={503: {"description": "What this node cannot do now"}}
+    )
     async def readyz(response: Response) -> dict[str, Any]:
         """The node can do its work."""
         complaints = await ready()
         response.status_code = 503 if complaints else 200
         return {"status": "not ready" if complaints else "ready", "complaints": complaints}
 
-    @router.get("/metrics", response_class=Response)
+    @router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
     async def exposition() -> Response:
         """Prometheus' text format."""
         return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -179,7 +196,7 @@ async def _unavailable_problem(_request: Request, _error: Exception) -> Response
 
 def describe(api: FastAPI, channels: Mapping[str, AnyChannel]) -> dict[str, Any]:
     """The OpenAPI document: FastAPI's own routes, and the paths that channels serve in front of it."""
-    document = get_openapi(title=api.title, version=api.version, routes=api.routes)
+    document = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
     document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
     for channel in channels.values():
         if isinstance(channel, App):

@@ -5,12 +5,24 @@ Values may be overridden from the environment (``HOTLINE__SERVER__LISTEN``); pat
 
 from __future__ import annotations
 
+import base64
+import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    SerializeAsAny,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
@@ -22,9 +34,31 @@ def _located(value: Path, info: ValidationInfo) -> Path:
     return Path((info.context or {}).get("base", "."), value)
 
 
+_HOST_PORT = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$"
+_HTTP_URL = r"^https?://[^\s/?#]+[^\s?#]*$"
+
+
+def _host_port(value: str) -> str:
+    if not re.fullmatch(_HOST_PORT, value) or int(value.rpartition(":")[2]) > 65_535:
+        raise ValueError("write host:port, for example 127.0.0.1:8080")
+    return value
+
+
+def _http_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        whole = bool(re.fullmatch(_HTTP_URL, value) and parts.hostname and parts.port != 0)
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # a port, an IPv6 address or a host name that is none
+        whole = False
+    if not whole:
+        raise ValueError("not an address; write http://host:port/path or https://…, without a query")
+    return value
+
+
 LocalPath = Annotated[Path, AfterValidator(_located)]
-HostPort = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$")]
-HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")]
+HostPort = Annotated[str, AfterValidator(_host_port), WithJsonSchema({"type": "string", "pattern": _HOST_PORT})]
+HttpUrl = Annotated[str, AfterValidator(_http_url), WithJsonSchema({"type": "string", "pattern": _HTTP_URL})]
 
 #: Profiles that will ship; their rules arrive with the triage of a later version.
 PROFILES = ("jinan", "weifang", "lianyungang", "mayors-telephone", "xiangyang")
@@ -91,7 +125,7 @@ class StoreSettings(Strict):
         try:
             url = make_url(value)
             backend = url.get_backend_name()
-        except (ArgumentError, NoSuchModuleError):
+        except (ArgumentError, NoSuchModuleError, ValueError):  # ValueError of a port would quote a password
             raise ValueError("not a database URL; write sqlite:///var/gateway.db or postgresql://…") from None
         if backend not in {"sqlite", "postgresql"}:
             raise ValueError(f"{backend} is not supported; write sqlite:///… or postgresql://…")
@@ -123,6 +157,13 @@ class Core(Strict):
     clients: tuple[Client, ...] = ()
     """Who may post updates."""
 
+    @field_validator("secret")
+    @classmethod
+    def _usable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _is_webhook_secret(value.get_secret_value()):
+            raise ValueError("must be whsec_ and base64 of 24 to 64 bytes; `gateway demo` makes one")
+        return value
+
     @model_validator(mode="after")
     def _complete(self) -> Core:
         if self.sink == "webhook":
@@ -130,11 +171,19 @@ class Core(Strict):
                 raise ValueError("sink webhook needs url, the address the core listens on")
             if self.secret is None:
                 raise ValueError("sink webhook needs secret, a Standard Webhooks secret (whsec_…)")
-            if not self.secret.get_secret_value().startswith("whsec_"):
-                raise ValueError("secret must start with whsec_; `gateway demo` shows one")
         elif self.path is None:
             raise ValueError("sink file needs path, the file to append to")
         return self
+
+
+def _is_webhook_secret(value: str) -> bool:
+    """As Standard Webhooks has it ("Signature scheme"): a shorter key could be guessed."""
+    encoded = value.removeprefix("whsec_")
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:
+        return False
+    return value.startswith("whsec_") and 24 <= len(key) <= 64
 
 
 class Dedupe(Strict):

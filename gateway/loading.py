@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import orjson
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
 
 from channels.base import AnyChannel
 from channels.registry import kinds
@@ -61,7 +65,7 @@ class _Environment(BaseSettings):
 def load_config(path: Path) -> tuple[Config, dict[str, AnyChannel]]:
     """The configuration and its channels, built. Raise ConfigFaults with every fault found."""
     document, lines = _read(path)
-    document = _merged(document, EnvSettingsSource(_Environment)())
+    document = _merged(document, _environment())
     context = {"base": str(path.parent)}
     settings, found = _channels(document.get("channels"), context)
     try:
@@ -115,21 +119,31 @@ def _read(path: Path) -> tuple[dict[str, Any], Lines]:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         document = yaml.safe_load(text)
+        lines: Lines = {}
+        doubles = list(_number(root, (), lines))
     except OSError as error:
         raise ConfigFaults([Fault(str(path), None, "", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:
         raise ConfigFaults([Fault(str(path), None, "", "is not UTF-8; save it as UTF-8")]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "is not YAML"
-        raise ConfigFaults([Fault(str(path), mark.line + 1 if mark else None, "", f"YAML: {problem}")]) from None
+        line = mark.line + 1 if mark else None
+        raise ConfigFaults([Fault(str(path), line, "", f"YAML: {_problem(error)}")]) from None
+    except ValueError:  # a date or number in form only, for example 2026-13-01
+        raise ConfigFaults([Fault(str(path), None, "", "a date or number in it is none; put it in quotes")]) from None
+    except RecursionError:
+        raise ConfigFaults([Fault(str(path), None, "", "is nested too deep; see the commented example")]) from None
     if not isinstance(document, dict):
         raise ConfigFaults([Fault(str(path), 1, "", "must be a map of sections; see the commented example")])
-    lines: Lines = {}
-    doubles = list(_number(root, (), lines))
     if doubles:
         raise ConfigFaults(_fault(path, lines, place, "stands twice; keep one of them") for place in doubles)
     return document, lines
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    """What YAML says is wrong, but not where it quotes a value: an unquoted secret may begin with one of its signs."""
+    problem = getattr(error, "problem", None) or "it holds a character that YAML does not allow"
+    return "put values that begin with & * or ! in quotes" if re.search("alias|anchor|tag", problem) else problem
 
 
 def _number(node: yaml.Node | None, place: Location, lines: Lines) -> Iterator[Location]:
@@ -147,6 +161,24 @@ def _number(node: yaml.Node | None, place: Location, lines: Lines) -> Iterator[L
             yield from _number(value, (*place, index), lines)
 
 
+def _environment() -> dict[str, Any]:
+    """What the environment overrides; a list is written as JSON."""
+    try:
+        return {name: _opened(section) for name, section in EnvSettingsSource(_Environment)().items()}
+    except SettingsError:
+        mend = "a whole section must be a JSON object; better set one value, HOTLINE__SECTION__KEY"
+        raise ConfigFaults([Fault("environment", None, "HOTLINE__…", mend)]) from None
+
+
+def _opened(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _opened(inner) for key, inner in value.items()}
+    try:
+        return orjson.loads(value) if isinstance(value, str) and value.startswith("[") else value
+    except orjson.JSONDecodeError:
+        return value
+
+
 def _merged(document: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """``above`` laid over ``document``, map by map."""
     merged = dict(document)
@@ -156,24 +188,41 @@ def _merged(document: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+#: What to say instead of pydantic's words where these do not tell the mend.
+_MENDS = {
+    "missing": "is missing; set it",
+    "string_type": "must be text; put it in quotes",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a map of settings",
+    "model_type": "must be a map of settings",
+    "ip_v4_network": "not a network; write for example 10.0.0.0/8",
+    "ip_v6_network": "not a network; write for example 10.0.0.0/8",
+}
+
+
 def _explained(error: ValidationError, model: type[BaseModel]) -> Iterator[Complaint]:
     """Each error of pydantic's as a place and a sentence; never with the value, which may be a secret."""
+    told: set[Location] = set()
     for fault in error.errors(include_input=False, include_url=False):
-        place = tuple(fault["loc"])
+        place = tuple(takewhile(lambda step: "[" not in str(step), fault["loc"]))  # without pydantic's own steps
+        inside = any(other[: len(place)] == place for other in told)
+        told.add(place)
         match fault["type"]:
-            case "missing":
-                yield place, "is missing; set it"
+            case "ip_v6_network" | "too_short" if inside:
+                continue  # it is one fault, told already
             case "extra_forbidden":
                 yield place, _choose(str(place[-1]), _names(model, place[:-1]), "setting")
-            case _:
-                yield place, fault["msg"].removeprefix("Value error, ")
+            case kind:
+                yield place, _MENDS.get(kind, fault["msg"].removeprefix("Value error, "))
 
 
 def _names(model: type[BaseModel], place: Location) -> list[str]:
     """The settings known at a place below a model."""
     for step in place:
-        field = model.model_fields.get(str(step))
-        inner = field.annotation if field else None
+        if isinstance(step, int):
+            continue
+        field = model.model_fields.get(step)
+        inner = next(iter(get_args(field.annotation)), field.annotation) if field else None  # of a list its elements
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             return []
         model = inner

@@ -58,6 +58,7 @@ def test_every_field_of_a_full_message() -> None:
     )
     assert fields == Fields(
         text="尊敬的领导：您好！\n路灯坏了，请回电13800138000。",
+        matching="尊敬的领导:您好!路灯坏了,请回电13800138000。",
         title="路灯坏了，请回电13800138000",
         language="zh",
         contact_phone="+8613800138000",

@@ -20,6 +20,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=METADATA,
     render_as_batch=True,
+    transactional_ddl=True,  # SQLite too, since we say BEGIN ourselves
     render_item=render,
 )
 with context.begin_transaction():

@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import structlog
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from store import database
+from store.errors import StoreError, StoreLocked, StoreUnavailable
+from store.store import Store, open_store
+from store.values import Stage
+from tests.postgres import Server
+from tests.store.conftest import NOW, Open, envelope, run, sqlite_url
+
+KEEPER = """
+import asyncio, sys
+from pathlib import Path
+from store.store import open_store
+from tests.store.conftest import envelope
+
+async def main():
+    store = await open_store(sys.argv[1], Path(sys.argv[2]))
+    while True:
+        print((await store.keep(envelope())).receipt, flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+async def sqlite(tmp_path: Path, key_file: Path) -> Store:
+    return await open_store(sqlite_url(tmp_path), key_file)
+
+
+@pytest.fixture
+async def on_sqlite(sqlite: Store) -> Store:
+    yield sqlite
+    await sqlite.close()
+
+
+@pytest.fixture
+async def on_postgresql(postgresql: Server, key_file: Path) -> Store:
+    store = await open_store(postgresql.fresh_database(), key_file)
+    yield store
+    await store.close()
+
+
+async def pragma(store: Store, name: str) -> object:
+    return (await run(store, text(f"PRAGMA {name}")))[0][0]
+
+
+# -- both --------------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_acknowledged_survives_a_kill(url: str, key_file: Path) -> None:
+    root = Path(__file__).parents[2]
+    with subprocess.Popen([sys.executable, "-c", KEEPER, url, key_file], stdout=subprocess.PIPE, cwd=root) as keeper:
+        acknowledged = [UUID(keeper.stdout.readline().decode().strip()) for _ in range(50)]
+        keeper.send_signal(signal.SIGKILL)
+        acknowledged += [UUID(line.decode()) for line in keeper.stdout.read().splitlines() if len(line) == 36]
+
+    async def found() -> set[UUID]:
+        store = await open_store(url, key_file)
+        try:
+            return {one.id for one in await store.envelopes()}
+        finally:
+            await store.close()
+
+    assert set(acknowledged) <= asyncio.run(found())
+
+
+async def test_a_transaction_that_raises_leaves_nothing(store: Store) -> None:
+    def transaction(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO senders (mark, messages) VALUES (:mark, 1)"), {"mark": b"x"})
+        raise LookupError("its own")
+
+    with pytest.raises(LookupError, match="its own"):
+        await store._database.write(transaction)
+    assert await run(store, text("SELECT * FROM senders")) == []
+
+
+async def test_a_caller_who_goes_away_leaves_the_store_working(store: Store) -> None:
+    keeping = [asyncio.create_task(store.keep(envelope())) for _ in range(20)]
+    await asyncio.sleep(0)
+    for task in keeping[::2]:
+        task.cancel()
+    await asyncio.gather(*keeping, return_exceptions=True)
+    await store.keep(envelope())
+    assert await store.pending() == len(await store.envelopes()) >= 11
+
+
+@pytest.mark.parametrize("url", ["mysql://localhost/x", "oracle://localhost/x"], ids=["mysql", "oracle"])
+async def test_another_kind_of_database_is_refused_in_a_sentence(url: str, key_file: Path) -> None:
+    with pytest.raises(StoreError, match="is not supported; use sqlite:///… or postgresql://…"):
+        await open_store(url, key_file)
+    assert not key_file.exists()
+
+
+async def test_without_a_store_a_reader_is_told_so_and_leaves_nothing_behind(url: str, key_file: Path) -> None:
+    with pytest.raises(StoreError, match="there is no store at .* yet: `gateway serve`"):
+        await open_store(url, key_file, owner=False)
+    assert list(key_file.parent.iterdir()) == []
+
+
+async def test_a_refused_row_is_not_quoted_in_the_error(store: Store) -> None:
+    one = envelope(b"what a citizen wrote", query="\ud800 who he is")
+    with pytest.raises(Exception, match="SQL") as error:
+        await store.keep(one)
+    assert "citizen" not in str(error.value) and "who he is" not in str(error.value)
+    good = envelope()
+    await store.keep(good)
+    with pytest.raises(IntegrityError) as again:
+        await store.keep(good)
+    assert "letters" not in str(again.value)
+
+
+# -- SQLite ------------------------------------------------------------------------------------------------------------
+
+
+async def test_every_sqlite_commit_is_synced_to_disk(on_sqlite: Store) -> None:
+    assert await pragma(on_sqlite, "journal_mode") == "wal"
+    assert await pragma(on_sqlite, "synchronous") == 2  # FULL
+    assert await pragma(on_sqlite, "foreign_keys") == 1
+    assert await pragma(on_sqlite, "wal_autocheckpoint") == database.CHECKPOINT_PAGES
+
+
+async def test_a_sqlite_file_has_one_owner_until_he_closes(tmp_path: Path, key_file: Path) -> None:
+    url = sqlite_url(tmp_path)
+    owner = await open_store(url, key_file)
+    with pytest.raises(StoreLocked, match="in use by a running gateway"):
+        await open_store(url, key_file)
+    await owner.keep(envelope())
+    await owner.close()
+    await (await open_store(url, key_file)).close()
+
+
+async def test_a_killed_owner_gives_the_file_free(tmp_path: Path, key_file: Path) -> None:
+    command = [sys.executable, "-c", KEEPER, sqlite_url(tmp_path), key_file]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as keeper:
+        keeper.stdout.readline()
+        with pytest.raises(StoreLocked):
+            await open_store(sqlite_url(tmp_path), key_file)
+        keeper.kill()
+    await (await open_store(sqlite_url(tmp_path), key_file)).close()
+
+
+async def test_a_failed_start_gives_the_file_free(tmp_path: Path, key_file: Path) -> None:
+    key_file.write_text("{}")
+    for _ in range(2):
+        with pytest.raises(StoreError, match="readable by others|damaged"):
+            await open_store(sqlite_url(tmp_path), key_file)
+
+
+async def test_a_reader_sees_the_last_commit_while_the_owner_writes(on_sqlite: Store, opened_beside: Store) -> None:
+    going, stop = asyncio.Event(), asyncio.Event()
+
+    async def writing() -> int:
+        kept = 0
+        while not stop.is_set():
+            await on_sqlite.keep(envelope())
+            kept += 1
+            going.set()
+        return kept
+
+    owner = asyncio.create_task(writing())
+    await going.wait()
+    for _ in range(20):
+        books = await opened_beside.reconcile()
+        assert books.balanced and books.envelopes == books.pending
+    stop.set()
+    kept = await owner
+    assert (await opened_beside.reconcile()).envelopes == kept
+
+
+@pytest.fixture
+async def opened_beside(on_sqlite: Store, tmp_path: Path, key_file: Path) -> Store:
+    beside = await open_store(sqlite_url(tmp_path), key_file, owner=False)
+    yield beside
+    await beside.close()
+
+
+async def test_a_full_disk_is_told_as_unavailable_and_ends_when_there_is_room(on_sqlite: Store) -> None:
+    pages = await pragma(on_sqlite, "page_count")
+    await run(on_sqlite, text(f"PRAGMA max_page_count={pages + 10}"))
+    with pytest.raises(StoreUnavailable) as error:
+        await on_sqlite.keep(envelope(bytes(1_000_000)))
+    assert error.value.retryable
+    await run(on_sqlite, text("PRAGMA max_page_count=1000000"))
+    await on_sqlite.keep(envelope(bytes(1_000_000)))
+    assert len(await on_sqlite.envelopes()) == await on_sqlite.pending() == 1
+
+
+async def test_keeping_goes_before_other_writes_that_wait(on_sqlite: Store) -> None:
+    order: list[str] = []
+    free = threading.Event()
+    blocking = asyncio.create_task(on_sqlite._database.write(lambda _: free.wait(60)))
+    await asyncio.sleep(0)
+    waiting = [
+        asyncio.create_task(on_sqlite._database.write(lambda _: order.append("other"))),
+        asyncio.create_task(on_sqlite._database.write(lambda _: order.append("urgent"), urgent=True)),
+    ]
+    await asyncio.sleep(0)
+    free.set()
+    await asyncio.gather(blocking, *waiting)
+    assert order == ["urgent", "other"]
+
+
+async def test_closing_finishes_what_is_queued(sqlite: Store) -> None:
+    done: list[int] = []
+    writes = [asyncio.create_task(sqlite._database.write(lambda _, n=n: done.append(n))) for n in range(50)]
+    await asyncio.sleep(0)
+    await sqlite.close()
+    assert done == list(range(50))
+    await asyncio.gather(*writes)
+
+
+async def test_after_closing_everything_is_in_the_one_file(sqlite: Store, tmp_path: Path) -> None:
+    await sqlite.keep(envelope())
+    await sqlite.close()
+    assert not (tmp_path / "gateway.db-wal").exists()
+    engine = create_engine(sqlite_url(tmp_path))
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM envelopes")).scalar() == 1
+    engine.dispose()
+
+
+def test_an_old_sqlite_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "SQLITE_SOUND", (99,))
+    with structlog.testing.capture_logs() as logs:
+        database.sqlite_driver()
+    assert [entry["event"] for entry in logs] == ["sqlite_old"]
+
+
+def test_the_sqlite_in_use_has_no_wal_reset_fault() -> None:
+    assert database.sqlite_driver().sqlite_version_info >= database.SQLITE_SOUND
+
+
+# -- PostgreSQL --------------------------------------------------------------------------------------------------------
+
+
+async def test_every_postgresql_commit_is_synced_to_disk(on_postgresql: Store) -> None:
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        assert await run(on_postgresql, text(f"SHOW {setting}")) == [("on",)]
+
+
+@pytest.mark.parametrize("change", [("gateway_", "nobody_made_"), ("host=", "host=/nowhere")])
+async def test_a_database_that_cannot_be_reached_is_unavailable(
+    postgresql: Server, key_file: Path, change: tuple[str, str]
+) -> None:
+    with pytest.raises(StoreUnavailable) as error:
+        await open_store(postgresql.fresh_database().replace(*change), key_file)
+    assert error.value.retryable and not key_file.exists()
+
+
+async def test_the_store_goes_on_after_its_connections_were_cut(on_postgresql: Store, postgresql: Server) -> None:
+    first = envelope()
+    await on_postgresql.keep(first)
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    with pytest.raises(StoreUnavailable):
+        await run(on_postgresql, text(others))
+    second = envelope()
+    await on_postgresql.keep(second)
+    assert await on_postgresql.envelopes() == [first, second]
+
+
+async def test_a_pool_without_a_free_connection_is_unavailable(on_postgresql: Store) -> None:
+    engine = on_postgresql._database._engine
+    pool = engine.sync_engine.pool
+    pool._timeout = 0.05
+    connections = [await engine.connect() for _ in range(pool.size() + pool._max_overflow)]
+    with pytest.raises(StoreUnavailable):
+        await on_postgresql.keep(envelope())
+    for connection in connections:
+        await connection.close()
+    await on_postgresql.keep(envelope())
+
+
+async def test_a_value_postgresql_cannot_hold_is_a_fault_of_the_data(on_postgresql: Store) -> None:
+    good, bad = envelope(), envelope(channel="a\0b")
+    results = await asyncio.gather(*map(on_postgresql.keep, (good, bad)), return_exceptions=True)
+    assert isinstance(results[1], DBAPIError), "StoreUnavailable would have it tried again for ever"
+    assert await on_postgresql.envelopes() == [good]
+
+
+async def test_totals_add_up_while_another_node_writes(on_postgresql: Store) -> None:
+    counting = asyncio.Event()
+
+    def transaction(connection: Connection) -> tuple[int, int]:
+        before = connection.execute(text("SELECT count(*) FROM envelopes")).scalar_one()
+        counting.set()
+        connection.execute(text("SELECT pg_sleep(0.2)"))
+        return before, connection.execute(text("SELECT count(*) FROM work")).scalar_one()
+
+    reading = asyncio.create_task(on_postgresql._database.read(transaction))
+    await counting.wait()
+    await on_postgresql.keep(envelope())
+    assert await reading == (0, 0)
+
+
+async def test_two_readers_and_their_claims_do_not_wait_for_a_writer(store: Store, opened: Open) -> None:
+    beside = await opened(owner=False)
+    await store.keep(envelope())
+    assert len(await beside.claim(Stage.UNPACK, NOW, 10)) == 1
