@@ -139,7 +139,7 @@ def load(job: Job, server: subprocess.Popen[bytes]) -> Report:
         if back.readline() != MEASURED:
             raise RuntimeError("the load generator failed, see above")
         kill(server)
-        report: Report = pickle.load(back)
+        report: Report = pickle.loads(back.read())
     return report
 
 

@@ -74,7 +74,7 @@ async def test_the_same_delivery_on_every_channel_is_filed_once(whole: RunningGa
 
 
 @pytest.fixture
-def logs_as_served() -> Iterator[None]:
+def logs_as_served(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
     """Logging as `gateway serve` sets it up, but at its most talkative."""
     before, root = structlog.get_config(), logging.getLogger()
     handlers, level = root.handlers[:], root.level

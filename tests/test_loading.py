@@ -89,7 +89,7 @@ SECRET_LINE = f'  secret: "{WHSEC}"'
 ONE_FAULT = {
     "unknown section": ("dedupe:", "dedup:", "dedup:", "dedup", "did you mean dedupe?"),
     "unknown setting": ("  listen:", "  lissen:", "  lissen", "server.lissen", "did you mean listen?"),
-    "unknown setting of a channel": ("    app_id", "    app_idd", "    app_idd", "channels.wechat.app_idd", "did you mean app_id?"),
+    "unknown setting of a channel": ("    app_id", "    app_idd: x\n    app_id", "    app_idd", "channels.wechat.app_idd", "did you mean app_id?"),
     "unknown setting of a client": ("      - id", "      - keyhash: x\n        id", "      - key", "channels.app.clients.0.keyhash", "did you mean key_hash?"),
     "unknown setting like no other": ("dedupe:", "zzz:", "zzz", "zzz", "choose from"),
     "unknown kind": ("kind: wechat", "kind: wechatt", "    kind: wechatt", "channels.wechat.kind", "did you mean wechat?"),
@@ -243,6 +243,8 @@ BAD_SECRETS = {
     "null": None,
     "empty file": {"file": "empty"},
     "no file": {"file": "nowhere"},
+    "upper case": "CHANGEME",
+    **{word: word for word in PLACEHOLDERS},
 }
 
 
@@ -251,7 +253,7 @@ def test_an_empty_default_or_missing_secret_refuses(tmp_path: Path, place: tuple
     make_secrets(tmp_path / "secrets")
     (tmp_path / "empty").write_text("\n")
     key = ".".join(map(str, place))
-    for label, bad in BAD_SECRETS.items() | {(word, word) for word in PLACEHOLDERS} | {("upper", "CHANGEME")}:
+    for label, bad in BAD_SECRETS.items():
         document = settings("http://127.0.0.1:1/")
         inner: Any = document
         for step in place[:-1]:
