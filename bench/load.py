@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from statistics import quantiles
+from time import monotonic
 from typing import Any, NamedTuple
 
 import uvloop
@@ -95,7 +96,7 @@ class _Connection(asyncio.Protocol):
     """Sends, waits for the whole answer, sends the next."""
 
     def __init__(self, run: _Run) -> None:
-        self._run, self._clock = run, asyncio.get_running_loop().time
+        self._run = run
         self._buffer = b""
 
     def connection_made(self, transport: Any) -> None:  # uvloop's is no asyncio.Transport
@@ -107,7 +108,7 @@ class _Connection(asyncio.Protocol):
         found = split(self._buffer)
         if found is None:
             return
-        self._run.answers.append(Answer(self._index, self._sent, self._clock(), *found))
+        self._run.answers.append(Answer(self._index, self._sent, monotonic(), *found))
         self._buffer = b""
         self._send()
 
@@ -120,7 +121,7 @@ class _Connection(asyncio.Protocol):
             self._run.exhausted.set()
             self._transport.close()
             return
-        self._index, self._sent = index, self._clock()
+        self._index, self._sent = index, monotonic()
         self._transport.write(self._run.requests[index])
 
 
@@ -139,9 +140,9 @@ async def drive(job: Job, measured: Callable[[], None] = lambda: None) -> Report
     for _ in range(job.connections):
         await loop.create_connection(lambda: _Connection(run), "127.0.0.1", job.port)
     await _until(run.exhausted, job.warm_up)
-    started, server, own = loop.time(), cpu_seconds(job.pid), _own_cpu()
+    started, server, own = monotonic(), cpu_seconds(job.pid), _own_cpu()
     await _until(run.exhausted, job.seconds)
-    ended, server, own = loop.time(), cpu_seconds(job.pid) - server, _own_cpu() - own
+    ended, server, own = monotonic(), cpu_seconds(job.pid) - server, _own_cpu() - own
     measured()
     async with asyncio.timeout(PATIENCE):
         for _ in range(job.connections):

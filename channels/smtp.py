@@ -30,7 +30,9 @@ from normalizer.model import Assurance, Contact, ContactType, Envelope, Message,
 #: 4.1.1.3 and appendix C).
 _PLAIN = r"[^\s\"\\()<>@,:;%!]{1,64}@[^\s\"\\()<>@,:;%!]{1,255}"
 _ADDRESS = re.compile(_PLAIN)
-_PATH = re.compile(rf"TO:\s*(?:<{_PLAIN}>|{_PLAIN})(?:\s.*)?", re.IGNORECASE)
+_PATH = re.compile(rf"TO: *(?:<{_PLAIN}>|{_PLAIN})(?: .*)?", re.IGNORECASE)
+#: A line end to some, not to SMTP.
+_LONE = re.compile(r"\r(?!\n)|(?<!\r)\n")
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):(\d{1,5})")
 
 log = structlog.get_logger()
@@ -316,8 +318,9 @@ class _Session(SMTP):
         await asyncio.gather(self._handler_coroutine, return_exceptions=True)
 
     async def push(self, status: Any) -> None:
+        """Count refusals; what aiosmtpd quotes of the command must not end the line, nor need more than ASCII."""
         self._desk.count(status)
-        await super().push(status)
+        await super().push(_LONE.sub("?", status).encode("ascii", "replace"))
 
     async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
         # aiosmtpd's parser drops a source route and unquotes, so that the handler would not see them.

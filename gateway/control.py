@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,14 +23,19 @@ if TYPE_CHECKING:
     from gateway.node import Node
 
 
+#: Bytes; a socket's address holds 107 (unix(7)).
+LONGEST_PATH = 100
+
+
 class NoNode(Exception):
     """No node answers on the socket."""
 
 
 def socket_path(config: Config) -> Path | None:
-    """Beside the SQLite file; None on PostgreSQL."""
+    """Beside the SQLite file; None on PostgreSQL, or where its path is too long for a socket's address."""
     url = make_url(config.store.url)
-    return Path(f"{url.database}.sock") if url.get_backend_name() == "sqlite" else None
+    path = f"{url.database}.sock"
+    return Path(path) if url.get_backend_name() == "sqlite" and len(path.encode()) <= LONGEST_PATH else None
 
 
 async def serve(node: Node) -> None:
@@ -38,10 +43,9 @@ async def serve(node: Node) -> None:
     path = socket_path(node.config)
     if path is None:
         return
-    with _short(path) as short:
-        short.unlink(missing_ok=True)  # left by a node that was killed; the file's lock says that none runs
-        server = await asyncio.start_unix_server(lambda reader, writer: _answer(node, reader, writer), short)
-        short.chmod(0o600)
+    path.unlink(missing_ok=True)  # left by a node that was killed; the file's lock says that none runs
+    server = await asyncio.start_unix_server(lambda reader, writer: _answer(node, reader, writer), path)
+    path.chmod(0o600)
     try:
         async with server:
             await server.serve_forever()
@@ -68,8 +72,7 @@ async def ask_requeue(config: Config, selection: Selection) -> AsyncIterator[dic
     """Let the running node requeue; its progress, and at last ``pieces``. Raise NoNode when none answers."""
     path = socket_path(config)
     try:
-        with _short(path or Path("/nonexistent")) as short:
-            reader, writer = await asyncio.open_unix_connection(short)
+        reader, writer = await asyncio.open_unix_connection(path or os.devnull)
     except OSError:
         raise NoNode from None
     since = selection.since.isoformat() if selection.since else None
@@ -77,13 +80,3 @@ async def ask_requeue(config: Config, selection: Selection) -> AsyncIterator[dic
     while line := await reader.readline():
         yield orjson.loads(line)
     writer.close()
-
-
-@contextlib.contextmanager
-def _short(path: Path) -> Iterator[Path]:
-    """A short name for a path: socket addresses hold some 100 bytes only (unix(7))."""
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield Path(f"/proc/self/fd/{folder}") / path.name if Path("/proc/self/fd").exists() else path
-    finally:
-        os.close(folder)

@@ -77,7 +77,8 @@ class Handoff:
 
     async def _attempt(self, event: DueEvent) -> None:
         try:
-            await self._write(event, await self._sink.deliver(event))
+            sealed = event.payload is None
+            await self._write(event, Park("sealed") if sealed else await self._sink.deliver(event))
         except StoreUnavailable:
             await asyncio.sleep(IDLE_SECONDS)  # delivered or not, it is sent again: the core knows it by its id
         except Superseded:

@@ -13,6 +13,7 @@ from typing import Any, get_args
 import orjson
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
@@ -60,6 +61,16 @@ class _Environment(BaseSettings):
     core: dict[str, Any] = {}
     channels: dict[str, Any] = {}
     dedupe: dict[str, Any] = {}
+
+
+class _Source(EnvSettingsSource):
+    """Single values stay text, whatever they look like: a token may be all digits."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo | None, value: Any) -> Any:
+        """JSON of a whole section only; pydantic-settings would try it on every value."""
+        if field is None:
+            raise ValueError("left as text")
+        return super().decode_complex_value(field_name, field, value)
 
 
 def load_config(path: Path) -> tuple[Config, dict[str, AnyChannel]]:
@@ -164,7 +175,7 @@ def _number(node: yaml.Node | None, place: Location, lines: Lines) -> Iterator[L
 def _environment() -> dict[str, Any]:
     """What the environment overrides; a list is written as JSON."""
     try:
-        return {name: _opened(section) for name, section in EnvSettingsSource(_Environment)().items()}
+        return {name: _opened(section) for name, section in _Source(_Environment)().items()}
     except SettingsError:
         mend = "a whole section must be a JSON object; better set one value, HOTLINE__SECTION__KEY"
         raise ConfigFaults([Fault("environment", None, "HOTLINE__…", mend)]) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import sys
@@ -13,13 +14,13 @@ from uuid import UUID
 
 import anyio
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
-from normalizer.normalize import Fields, normalize
 
 from channels.base import AnyChannel
 from channels.errors import Malformed
 from channels.registry import load
 from channels.settings import ChannelSettings
 from normalizer.model import Envelope, Message, Parsed
+from normalizer.normalize import Fields, normalize
 
 T = TypeVar("T")
 
@@ -43,19 +44,25 @@ class Offload:
     """Calls pure functions in worker processes, each call with a deadline after which its process is killed."""
 
     def __init__(self, processes: int | None = None, seconds: float = 10) -> None:
-        self._limiter = CapacityLimiter(processes or os.cpu_count() or 1)
-        self._places = anyio.Semaphore(int(self._limiter.total_tokens))
+        places = processes or max(2, os.cpu_count() or 1)
+        self._limiter, self._places = CapacityLimiter(places), anyio.Semaphore(places)
+        #: What failed before has one place only, so that poison tried again leaves room for the rest.
+        self._suspects = anyio.Semaphore(1)
         self._seconds = seconds
 
-    async def parse(self, channel: AnyChannel, envelope: Envelope) -> Parsed:
+    async def parse(self, channel: AnyChannel, envelope: Envelope, *, suspect: bool = False) -> Parsed:
         """``channel.parse``. Raise Malformed or OwnFault."""
-        return await self._call(_parse, channel.kind, channel.name, channel.settings, envelope)
+        return await self._call(suspect, _parse, channel.kind, channel.name, channel.settings, envelope)
 
-    async def normalize(self, message: Message, message_id: UUID) -> Fields:
+    async def normalize(self, message: Message, message_id: UUID, *, suspect: bool = False) -> Fields:
         """``normalizer.normalize``. Raise OwnFault."""
-        return await self._call(normalize, message, message_id)
+        return await self._call(suspect, normalize, message, message_id)
 
-    async def _call(self, function: Callable[..., T], *args: Any) -> T:
+    async def _call(self, suspect: bool, function: Callable[..., T], *args: Any) -> T:
+        async with self._suspects if suspect else contextlib.nullcontext():
+            return await self._run(function, args)
+
+    async def _run(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
         async with self._places:  # the deadline begins when a process is free
             try:
                 with anyio.fail_after(self._seconds):

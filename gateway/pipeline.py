@@ -114,7 +114,7 @@ class Pipeline:
     async def _unpack(self, work: Work, before: asyncio.Event, done: asyncio.Event) -> None:
         try:
             envelope = await self._store.envelope(work.subject)
-            parsed = await self._offload.parse(self._channel(envelope.channel), envelope)
+            parsed = await self._offload.parse(self._channel(envelope.channel), envelope, suspect=work.attempts > 0)
             await _patiently(before)
             unpacking = Unpacking(work, envelope, parsed, self._clock())
             writing = self._store.unpack(unpacking)
@@ -126,7 +126,7 @@ class Pipeline:
 
     async def _digest(self, work: Work) -> None:
         kept = await self._store.message(work.subject)
-        fields = await self._offload.normalize(kept.message, kept.id)
+        fields = await self._offload.normalize(kept.message, kept.id, suspect=work.attempts > 0)
         decision = partial(decide, kept, fields, self._fresh())
         filing = await self._store.file_matter(work, kept, decision, self._clock())
         self._metrics.outcomes.labels(kept.channel, filing.verdict.outcome).inc()

@@ -24,7 +24,14 @@ _READ_AS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("euc_kr", "cp949"), ("cp949",)),
 }
 #: Labels seen in mail that Python does not know.
-_ALIASES = {"x_gbk": "gbk", "windows_936": "gbk", "gb_2312": "gb2312", "x_big5": "big5", "utf8mb4": "utf_8"}
+_ALIASES = {
+    "x_gbk": "gbk",
+    "windows_936": "gbk",
+    "gb_2312": "gb2312",
+    "gb_2312_80": "gb2312",
+    "x_big5": "big5",
+    "utf8mb4": "utf_8",
+}
 #: One bad byte must not turn a letter into another language: so many good characters make up for a bad one.
 _GOOD_PER_BAD = 2
 #: UTF-8 under another label is common; of 85,600 sentences in GBK none was UTF-8 with a single Chinese character.

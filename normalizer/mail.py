@@ -49,7 +49,7 @@ _BOUNDARY = re.compile(rb"boundary[*0-9]*\s*=")
 #: The first line that looks like a delimiter, where the boundary is missing or wrong.
 _DELIMITER = re.compile(rb"(?:^|\n)--([^\s\"\\][^\r\n\"\\]{0,199}?)[ \t]*\r?\n[Cc]ontent-[A-Za-z-]+:")
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}", re.ASCII)
-_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"@]{1,250}@[^\s<>(),;:\"@]{1,250}")
+_ADDRESS = re.compile(r"(?<![^\s<>()\[\],;:\"@])[^\s<>()\[\],;:\"@]{1,250}@[^\s<>(),;:\"@]{1,250}(?![^\s<>(),;:\"@])")
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,998}>")
 _META = re.compile(rb"<meta[^>]{1,200}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
 _KINDS = {"image": AttachmentKind.IMAGE, "audio": AttachmentKind.VOICE, "video": AttachmentKind.VIDEO}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, exists, select, update
 
-from store.errors import Superseded
+from store.errors import KeyFileError, Superseded
 from store.tables import EVENTS, MATTERS
 from store.values import DueEvent
 
@@ -21,16 +22,26 @@ def due_events(connection: Connection, now: datetime, limit: int, under_way: Col
         earlier.c.sequence < EVENTS.c.sequence,
         earlier.c.state != "delivered",
     )
+    columns = [column for column in EVENTS.columns if column is not EVENTS.c.payload]
     due = (
-        select(EVENTS)
+        select(*columns)
         .where(EVENTS.c.state == "waiting", EVENTS.c.not_before <= now, EVENTS.c.id.not_in(list(under_way)), ~blocked)
         .order_by(EVENTS.c.not_before, EVENTS.c.id)
         .limit(limit)
     )
     return [
-        DueEvent(r.id, r.matter_id, r.sequence, r.type, r.created_at, r.payload, r.attempts)
-        for r in connection.execute(due)
+        DueEvent(r.id, r.matter_id, r.sequence, r.type, r.created_at, _payload(connection, r.id), r.attempts)
+        for r in connection.execute(due).all()
     ]
+
+
+def _payload(connection: Connection, event_id: UUID) -> dict[str, Any] | None:
+    """One by one, so that a row that cannot be opened does not stop the others."""
+    try:
+        found: dict[str, Any] = connection.execute(select(EVENTS.c.payload).where(EVENTS.c.id == event_id)).scalar_one()
+    except KeyFileError:
+        return None
+    return found
 
 
 def delivered(connection: Connection, event: DueEvent, at: datetime, case_number: str | None = None) -> None:

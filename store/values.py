@@ -58,7 +58,8 @@ class DueEvent:
     sequence: int
     type: str
     created_at: datetime
-    payload: dict[str, Any]
+    #: The matter's document; None when the key file cannot open it.
+    payload: dict[str, Any] | None
     attempts: int
 
 
