@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -85,7 +86,8 @@ class Door:
         channel, methods = route
         if scope["method"] not in methods:
             self._count(channel.name, "method")
-            return Answer(status=405, headers={"Allow": ", ".join(methods)})
+            answer = channel.refuse(Unacceptable("method", "This path takes another method.", status=405))
+            return replace(answer, headers={**answer.headers, "Allow": ", ".join(methods)})
         try:
             body = await _read(scope, receive, channel.max_body)
         except _Refused as refused:

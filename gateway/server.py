@@ -13,16 +13,19 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.door import Application
 
-#: Bytes of request line and headers together; providers send some hundred.
+#: Bytes of request line and headers together; providers send some hundred. As much again beside a body (next line).
 HEADER_BYTES = 32 * 1024
+#: Bytes of chunk sizes, extensions and trailers allowed for each byte of body; chunks of one byte need five.
+FRAME_BYTES = 8
 #: How long a request's headers may take from the first byte or the connection, seconds.
 HEADER_SECONDS = 10.0
 
 
 class _Protocol(HttpToolsProtocol):
-    """Counts the bytes and seconds of a request's head, which httptools does not."""
+    """Counts the bytes beside a request's body, and the seconds of its head, which httptools does not."""
 
-    _head_bytes = 0
+    #: Bytes that may still come.
+    _spare = HEADER_BYTES
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -34,15 +37,20 @@ class _Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._deadline is not None:
-            self._head_bytes += len(data)
+        self._spare -= len(data)
         super().data_received(data)
-        if self._deadline is not None and self._head_bytes > HEADER_BYTES:
+        if self._spare < 0:
             self.transport.close()
 
     def on_headers_complete(self) -> None:
         self._head_is_done()
+        self._spare = HEADER_BYTES
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self._deadline is None:  # else it was answered already, and nobody waits for the rest
+            self._spare += (1 + FRAME_BYTES) * len(body)
+        super().on_body(body)
 
     def on_response_complete(self) -> None:
         pipelined = bool(self.pipeline)  # then the next head is in already
@@ -52,7 +60,7 @@ class _Protocol(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._head_is_done()
-        self._head_bytes = 0
+        self._spare = HEADER_BYTES
         self._deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
 
     def _head_is_done(self) -> None:

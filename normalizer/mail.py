@@ -33,11 +33,10 @@ MAX_DEPTH = 20
 MAX_PARTS = 500
 #: Lines, and lines that look like a delimiter; what follows is skipped. 25 MiB of base64 have 350,000 lines.
 MAX_LINES, MAX_DELIMITERS = 1_000_000, 10_000
-#: Declared boundaries, and their product with the lines: the parser asks every open boundary about every line.
-MAX_BOUNDARIES, MAX_EFFORT = 500, MAX_DEPTH * MAX_LINES
-#: Characters of HTML read, elements opened, and the product of formatting and other elements: each paragraph opens all
-#: unclosed formatting elements again (WHATWG HTML section 13.2.4.3). Beyond, tags are removed without a tree.
-MAX_HTML, MAX_ELEMENTS, MAX_REOPENED = 4 * 1024 * 1024, 20_000, 500_000
+#: Declared boundaries times lines: the parser asks every open boundary about every line.
+MAX_EFFORT = MAX_DEPTH * MAX_LINES
+#: Characters of HTML read, and elements opened; with more, tags are removed without a tree, whose depth costs its square.
+MAX_HTML, MAX_ELEMENTS = 4 * 1024 * 1024, 20_000
 #: References kept, the nearest.
 MAX_THREAD = 100
 #: Dates outside are no one's clock.
@@ -206,8 +205,7 @@ class _Reader:
         """What the parser can read in time; raise MailError when its nesting would take too long."""
         kept = _first(_first(raw, b"\n", MAX_LINES), b"\n--", MAX_DELIMITERS)
         self._note("mail_cut", len(kept) < len(raw))
-        boundaries = sum(1 for _ in _BOUNDARY.finditer(kept.lower()))
-        if boundaries > MAX_BOUNDARIES or boundaries * kept.count(b"\n") > MAX_EFFORT:
+        if len(_BOUNDARY.findall(kept.lower())) * kept.count(b"\n") > MAX_EFFORT:
             raise MailError("nesting")
         return kept
 
@@ -327,12 +325,10 @@ def _automatic(top: _Part) -> str | None:
 _UNSEEN = ("head", "script", "style", "template", "title")
 _BLOCKS = "p,div,br,hr,tr,table,ul,ol,li,dl,dt,dd,blockquote,pre,h1,h2,h3,h4,h5,h6,section,article,header,footer,form"
 _TAG = re.compile(r"<(/?)([a-z!?][a-z0-9]*)[^<>]*>", re.IGNORECASE)
-#: We need none, and the parser compares every attribute of an element with every other.
+#: We need none, and the parser compares every attribute of an element with every other; without them no more than three
+#: formatting elements of a kind are opened again in each paragraph (WHATWG HTML section 13.2.4.3).
 _ATTRIBUTES = re.compile(r"""<([a-z][a-z0-9]*)(?:[^<>"']|"[^"]{0,500}"|'[^']{0,500}'|["'])*+>?""", re.IGNORECASE)
-_OPENED = re.compile(r"<([a-z][a-z0-9]*)", re.IGNORECASE)
-_FORMATTING = frozenset(
-    ("a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u")
-)
+_OPENED = re.compile(r"<[a-z]", re.IGNORECASE)
 #: Line ends by their kind, until white space has been folded: a block's edge, ``br``, a paragraph's end.
 _EDGE, _BREAK, _CELL = "\x02", "\x03", "\x04"
 _EDGES = re.compile(f"[ {_EDGE}{_BREAK}]*[{_EDGE}{_BREAK}][ {_EDGE}{_BREAK}]*+")
@@ -342,10 +338,7 @@ _MARKS = dict.fromkeys(_BLOCKS.split(","), _EDGE) | {"br": _BREAK, "p": _BREAK *
 def _html_text(html: str) -> str:
     """What a browser would show, with its paragraphs; where it would show nothing, whatever is there."""
     html = _ATTRIBUTES.sub(r"<\1>", re.sub(f"[{_EDGE}{_BREAK}{_CELL}\0]", "", html))
-    opened = [name.lower() for name in _OPENED.findall(html)]
-    formatting = sum(name in _FORMATTING for name in opened)
-    cheap = len(opened) <= MAX_ELEMENTS and formatting * (len(opened) - formatting) <= MAX_REOPENED
-    text = _tree_text(html) if cheap else ""
+    text = _tree_text(html) if len(_OPENED.findall(html)) <= MAX_ELEMENTS else ""
     text = re.sub(r"\s+", " ", text if text.strip(f" \n{_EDGE}{_BREAK}{_CELL}") else _tagless(html))
     return _EDGES.sub(lambda run: "\n" * min(2, max(1, run[0].count(_BREAK))), text).replace(_CELL, " ")
 

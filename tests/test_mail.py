@@ -88,6 +88,11 @@ TEXTS: dict[str, tuple[bytes, str, tuple[str, ...]]] = {
         WORDS,
         (),
     ),
+    "base64 with a footer": (
+        mail("Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: base64", body=b"YQ==\r\nYmM="),
+        "abc",
+        (),
+    ),
     "uuencode": (mail("Content-Transfer-Encoding: x-uuencode", body=b"begin 644 a\n#:&DA\n`\nend\n"), "hi!", ()),
     "NUL": (mail("Subject: x", body=b"a\0b"), "ab", ()),
     "a plain alternative": (multipart("alternative", HTML, PLAIN), "plain", ()),
@@ -299,6 +304,13 @@ def test_bombs_are_read_in_a_second(raw: bytes) -> None:
     found = read(raw)
     assert time.process_time() - started < 1
     assert len(found.text) + len(found.subject or "") < 20_000
+
+
+def test_a_deep_mail_of_many_lines_is_not_even_begun() -> None:
+    started = time.process_time()
+    with pytest.raises(MailError, match=r"^nesting$"):
+        read(nested(100) + b"x\r\n" * 900_000)
+    assert time.process_time() - started < 1
 
 
 def test_what_is_cut_is_said() -> None:

@@ -347,11 +347,9 @@ async def test_a_huge_answer_is_not_read_whole() -> None:
             await writer.drain()
             written += 65536
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with listening(pours) as (url, _), webhook(url) as sink:
         assert await sink.deliver(event()) == Delivered()
     assert written < 16 * 1024 * 1024  # what fits the sockets' buffers, not the gigabyte
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024  # KiB
 
 
 async def test_a_case_number_behind_the_limit_is_not_looked_for() -> None:

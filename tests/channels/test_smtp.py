@@ -314,6 +314,16 @@ async def test_idle_and_endless_sessions_end(limit: str) -> None:
         assert mailbox.refused == ["timeout"]
 
 
+async def test_a_session_that_ended_is_not_ended_again() -> None:
+    faults: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    async with running(session_seconds=0.2) as mailbox:
+        async with session(mailbox) as line:
+            await line.say("QUIT")
+        await asyncio.sleep(0.3)
+    assert faults == []
+
+
 async def test_a_slow_mail_is_not_an_idle_session() -> None:
     async with running(timeout_seconds=0.5) as mailbox, session(mailbox) as line:
         await line.say(FROM, TO, "DATA")

@@ -26,6 +26,7 @@ from normalizer.model import (
     Message,
     Outcome,
     Parsed,
+    Party,
     Past,
     ReplyRoute,
     Verdict,
@@ -126,6 +127,7 @@ def matter(kept: KeptMessage, caller_id: UUID, **more: Any) -> HotlineMatter:
         received_at=kept.received_at,
         channel=ChannelRef(name=kept.channel, kind=kept.kind, account=kept.message.account),
         messages=(said,),
+        party=Party(contacts=(kept.message.sender,)),
         caller_id=caller_id,
         reply_route=ReplyRoute(channel=kept.channel),
     )

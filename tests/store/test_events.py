@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from normalizer.model import HotlineMatter
+from store.errors import Superseded
+from store.store import Store
+from store.tables import EVENTS, MATTERS
+from store.values import DueEvent
+from tests.store.conftest import NOW, amended, due, filed, message, run, sender
+
+LATER = NOW + timedelta(minutes=5)
+
+
+async def told_twice(store: Store) -> tuple[HotlineMatter, list[DueEvent]]:
+    """A matter that owes the core two events, and what is due of them now."""
+    first = await filed(store)
+    second = await amended(store, first)
+    return second, await due(store)
+
+
+async def states(store: Store) -> list[str]:
+    return [row.state for row in await run(store, select(EVENTS.c.state).order_by(EVENTS.c.id))]
+
+
+async def test_the_events_of_a_matter_are_due_one_after_the_other(store: Store) -> None:
+    matter, (event,) = await told_twice(store)
+    assert (event.matter_id, event.sequence, event.attempts) == (matter.matter_id, 1, 0)
+    await store.event_delivered(event, NOW)
+    (event,) = await due(store)
+    assert (event.sequence, event.payload["revision"]) == (2, 2)
+    await store.event_delivered(event, NOW)
+    assert await due(store) == [] and await states(store) == ["delivered"] * 2
+
+
+async def test_an_event_under_way_is_not_due_and_holds_back_the_next_of_its_matter(store: Store) -> None:
+    _, (event,) = await told_twice(store)
+    assert await store.due_events(NOW, 10, [event.id]) == []
+
+
+async def test_matters_do_not_wait_for_each_other(store: Store) -> None:
+    _, (blocked,) = await told_twice(store)
+    other = await filed(store, message(sender=sender("resident-2")))
+    await store.event_parked(blocked, "refused", NOW)
+    assert [event.matter_id for event in await due(store)] == [other.matter_id]
+
+
+async def test_a_postponed_event_keeps_its_id_and_waits_and_the_next_waits_behind_it(store: Store) -> None:
+    _, (event,) = await told_twice(store)
+    await store.event_postponed(event, "core_down", LATER)
+    assert await due(store) == []
+    (again,) = await due(store, LATER)
+    assert (again.id, again.sequence, again.attempts, again.payload) == (event.id, 1, 1, event.payload)
+    assert await store.waiting_events() == 2
+
+
+async def test_a_parked_event_is_never_due_again_and_the_later_ones_wait_behind_it(store: Store) -> None:
+    _, (event,) = await told_twice(store)
+    await store.event_parked(event, "refused", NOW)
+    assert await due(store, LATER + timedelta(days=365)) == []
+    assert await states(store) == ["parked", "waiting"]
+    books = await store.reconcile()
+    assert books.balanced and books.events == {"owed": 2, "delivered": 0, "waiting": 1, "parked": 1}
+    assert await store.waiting_events() == 1
+
+
+async def test_the_longest_waiting_are_due_first_up_to_the_limit(store: Store) -> None:
+    made = [await filed(store, message(sender=sender(str(number)))) for number in range(4)]
+    (first, *_) = await due(store)
+    await store.event_postponed(first, "core_down", NOW + timedelta(seconds=1))
+    order = [event.matter_id for event in await store.due_events(LATER, 3)]
+    assert order == [matter.matter_id for matter in made[1:]]
+
+
+async def test_the_cores_case_number_is_kept_and_not_forgotten(store: Store) -> None:
+    matter, (event,) = await told_twice(store)
+    await store.event_delivered(event, NOW, "2026-117")
+    await store.event_delivered((await due(store))[0], NOW)
+    assert await run(store, select(MATTERS.c.id, MATTERS.c.case_number)) == [(matter.matter_id, "2026-117")]
+
+
+async def test_what_another_node_settled_meanwhile_is_superseded(nodes: tuple[Store, Store]) -> None:
+    _, (event,) = await told_twice(nodes[0])
+    await nodes[1].event_postponed(event, "core_down", NOW)
+    for settle in (
+        nodes[0].event_delivered(event, NOW, "2026-117"),
+        nodes[0].event_postponed(event, "core_down", LATER),
+        nodes[0].event_parked(event, "refused", NOW),
+    ):
+        with pytest.raises(Superseded):
+            await settle
+    (again,) = await due(nodes[0])
+    await nodes[0].event_delivered(again, NOW)
+    with pytest.raises(Superseded):
+        await nodes[1].event_parked(again, "refused", NOW)
+    assert await states(nodes[0]) == ["delivered", "waiting"]
+    assert await run(nodes[0], select(MATTERS.c.case_number)) == [(None,)]
