@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -75,6 +75,7 @@ def build_api(
     api.add_middleware(_OperationsGuard, server=server)
     api.add_exception_handler(HTTPException, _http_problem)
     api.add_exception_handler(RequestValidationError, _invalid_problem)
+    api.add_exception_handler(ChannelError, _counted_refusal(metrics))
     api.add_exception_handler(StoreUnavailable, _unavailable_problem)
     api.openapi = lambda: describe(api, channels)  # type: ignore[method-assign]  # FastAPI's documented way
     return api
@@ -86,10 +87,7 @@ def _client_routes(store: Store, channels: Mapping[str, AnyChannel]) -> APIRoute
     @router.get("/v1/receipts/{receipt}", response_model=ReceiptBody, summary="What became of a message", **_PROTECTED)
     async def get_receipt(receipt: UUID, request: Request) -> Any:
         """What became of a message of this client."""
-        try:
-            channel, client = _reader(channels, request)
-        except ChannelError as error:
-            return _response(refusal(error))
+        channel, client = _reader(channels, request)
         found = await store.receipt(receipt)
         if found is None or (found.channel, found.client) != (channel, client):
             return _response(problem(404, "not_found", "This client has no such receipt."))
@@ -100,10 +98,7 @@ def _client_routes(store: Store, channels: Mapping[str, AnyChannel]) -> APIRoute
     @router.get("/v1/matters/{matter_id}", response_model=HotlineMatter, summary="A matter", **_PROTECTED)
     async def get_matter(matter_id: UUID, request: Request) -> Any:
         """A matter that one of this client's own users brought."""
-        try:
-            channel, client = _reader(channels, request)
-        except ChannelError as error:
-            return _response(refusal(error))
+        channel, client = _reader(channels, request)
         found = await store.matter(matter_id, channel, client)
         return found or _response(problem(404, "not_found", "This client has no such matter."))
 
@@ -175,6 +170,15 @@ class _OperationsGuard:
 
 def _response(answer: Answer) -> Response:
     return Response(answer.body, answer.status, dict(answer.headers), answer.media_type)
+
+
+def _counted_refusal(metrics: Metrics) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def refuse(_request: Request, error: Exception) -> Response:
+        refused = cast("ChannelError", error)
+        metrics.refused.labels("api", refused.reason).inc()
+        return _response(refusal(refused))
+
+    return refuse
 
 
 async def _http_problem(_request: Request, error: Exception) -> Response:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from uuid import UUID
 
-from normalizer.normalize import Fields
-
 from dedupe.caller import history
 from dedupe.relation import relation
 from normalizer.matter import amend, compose
 from normalizer.model import KeptMessage, Past
+from normalizer.normalize import Fields
 from store.values import Filing
 
 FILED = "hotline.matter.filed.v1"

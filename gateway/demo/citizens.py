@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from channels.simulated.smtp import SmtpPeer
-
 from channels.base import AnyChannel
 from channels.simulated import Delivery, Peer
 from channels.simulated.app import AppPeer
 from channels.simulated.sms_twilio import SmsTwilioPeer
+from channels.simulated.smtp import SmtpPeer
 from channels.simulated.telegram import TelegramPeer
 from channels.simulated.wechat import WeChatPeer
 from channels.simulated.weibo import WeiboPeer

@@ -24,6 +24,7 @@ from tests.store.conftest import (
     run,
     sender,
     to_digest,
+    unpacked,
     work_of,
 )
 
@@ -165,9 +166,9 @@ async def test_nodes_that_file_for_a_new_contact_at_once_make_one_caller_and_see
 
 async def test_a_spoofable_contact_never_shares_a_caller_with_the_address_it_claims(store: Store) -> None:
     spoofable = MAIL.model_copy(update={"assurance": Assurance.SPOOFABLE})
-    verified = await filed(store, message(sender=MAIL))
-    claimed = await filed(store, message(sender=spoofable))
-    again = await filed(store, message(provider_id="2", sender=spoofable))
+    verified = await filed(store, message(provider_id="1", sender=MAIL))
+    claimed = await filed(store, message(provider_id="2", sender=spoofable))
+    again = await filed(store, message(provider_id="3", sender=spoofable))
     assert verified.caller_id != claimed.caller_id == again.caller_id
 
 
@@ -216,19 +217,13 @@ async def test_the_past_holds_the_last_thirty_days_newest_first(store: Store) ->
 async def test_redeliveries_and_failures_are_no_contacts(store: Store) -> None:
     await filed(store, message("first"))
     await to_digest(store, message("second", "2"))
-    await store.unpack(await _again(store))
+    await unpacked(store, message("first"))
     work, _ = await to_digest(store, message("third", "3"))
     await store.give_up(work, Outcome.FAILED, "bug", NOW)
     (left,) = await store.claim(Stage.DIGEST, NOW, 10)
     kept, pasts = await store.message(left.subject), []
     await store.file_matter(left, kept, new_matter(kept, pasts), NOW)
     assert pasts[0].contacts_30d == 1
-
-
-async def _again(store: Store) -> object:
-    from tests.store.conftest import unpacking  # noqa: PLC0415
-
-    return await unpacking(store, message("first"))
 
 
 async def test_the_matter_a_message_names_is_recalled(store: Store) -> None:

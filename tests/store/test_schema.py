@@ -26,7 +26,7 @@ NEXT = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002-test"
+revision = "0002_test"
 down_revision = "0001"
 
 
@@ -117,7 +117,7 @@ async def test_an_older_store_is_refused_until_it_is_migrated(opened: Open, late
     await older.close()
     later_program()
     for owner in (True, False):
-        with pytest.raises(SchemaMismatch, match="older than this program: .*`gateway migrate`"):
+        with pytest.raises(SchemaMismatch, match=r"older than this program: .*`gateway migrate`"):
             await opened(owner=owner)
     migrated = await opened(migrate=True)
     assert "later" in await migrated._database.read(tables)

@@ -48,6 +48,8 @@ from tests.store.conftest import (
     work_of,
 )
 
+KEY = base64.b64encode(bytes(32)).decode()
+
 # -- values that were tampered with ------------------------------------------------------------------------------------
 
 
@@ -79,12 +81,7 @@ async def test_a_flipped_bit_in_the_database_is_noticed(store: Store) -> None:
 async def test_a_store_beside_another_key_file_cannot_be_read(store: Store, opened: Open, key_file: Path) -> None:
     one = envelope()
     await store.keep(one)
-    key_file.rename(key_file.with_suffix(".saved"))
-    with pytest.raises(KeyFileError, match="No such file"):
-        await opened(owner=False)
-    content = json.loads(key_file.with_suffix(".saved").read_text())
-    content["sealing"]["1"] = base64.b64encode(bytes(32)).decode()
-    rewrite(key_file, content)
+    change_keys(key_file, sealing={"1": KEY})
     with pytest.raises(KeyFileError, match="another key file"):
         await (await opened(owner=False)).envelope(one.id)
 
@@ -94,10 +91,7 @@ async def test_after_rotation_the_store_reads_old_and_new_values(opened: Open, k
     old = envelope(b"old", binding=Binding("key", bytes(32)))
     await before.keep(old)
     await before.close()
-    content = json.loads(key_file.read_text())
-    content["sealing"]["2"], content["active"] = base64.b64encode(bytes(32)).decode(), 2
-    rewrite(key_file, content)
-
+    change_keys(key_file, sealing=sealing_keys(key_file) | {"2": KEY}, active=2)
     store = await opened()
     new = envelope(b"new")
     await store.keep(new)
@@ -107,9 +101,29 @@ async def test_after_rotation_the_store_reads_old_and_new_values(opened: Open, k
     assert (await store.keep(envelope(binding=Binding("key", bytes(32))))).receipt == old.id, "marks do not rotate"
 
 
-def rewrite(key_file: Path, content: dict[str, Any]) -> None:
-    key_file.touch(0o600)
-    key_file.write_text(json.dumps(content))
+async def test_a_filled_store_without_its_key_file_is_refused_and_gets_no_new_one(opened: Open, key_file: Path) -> None:
+    await (await opened()).close()
+    remove(key_file)
+    for owner in (True, False):
+        with pytest.raises(KeyFileError, match=r"missing but the store holds|No such file"):
+            await opened(owner=owner)
+    assert names(key_file.parent).isdisjoint({key_file.name})
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def sealing_keys(key_file: Path) -> dict[str, str]:
+    return json.loads(key_file.read_text())["sealing"]
+
+
+def change_keys(key_file: Path, **change: Any) -> None:
+    key_file.write_text(json.dumps(json.loads(key_file.read_text()) | change))
 
 
 # -- canaries ----------------------------------------------------------------------------------------------------------
@@ -258,8 +272,12 @@ def dumped(connection: Connection) -> bytes:
 
 async def everything_written(store: Store, folder: Path, output: str) -> bytes:
     dump = [await store._database.read(dumped), output.encode("utf-8", "backslashreplace")]
-    dump += [path.read_bytes() for path in sorted(folder.glob("gateway.db*"))]
-    return b"\n".join(dump)
+    return b"\n".join([*dump, *raw_files(folder)])
+
+
+def raw_files(folder: Path) -> list[bytes]:
+    """SQLite's file, its write-ahead log and the rest beside it."""
+    return [path.read_bytes() for path in sorted(folder.glob("gateway.db*"))]
 
 
 @pytest.fixture
