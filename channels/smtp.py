@@ -287,8 +287,6 @@ class _Session(SMTP):
             return
         self._end = self.loop.call_later(self._desk.settings.session_seconds, self._timeout_cb)
         super().connection_made(transport)
-        # A connection reset ends the task in an error that nobody asks for.
-        self._handler_coroutine.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._end is not None:
@@ -305,8 +303,6 @@ class _Session(SMTP):
 
     def hang_up(self, status: str) -> None:
         """Say why and close; a peer that does not read is cut off."""
-        if self.transport.is_closing():
-            return
         self._desk.count(status)
         self.transport.write(f"{status}\r\n".encode())
         if self.transport.get_write_buffer_size():

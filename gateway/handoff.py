@@ -87,6 +87,12 @@ class Handoff:
             del self._under_way[event.id]
             self._bell.set()
 
+    async def _deliver(self, event: DueEvent) -> Result:
+        try:
+            return await self._sink.deliver(event)
+        except Exception as error:  # noqa: BLE001 - a fault of the sink must not turn into a storm of deliveries
+            return Retry(type(error).__name__)
+
     async def _write(self, event: DueEvent, result: Result) -> None:
         at = self._clock()
         match result:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import itertools
+import logging
 import os
 import queue
 import threading
@@ -40,6 +41,14 @@ CHECKPOINT_PAGES = 20_000
 #: SQLSTATE classes that are the data's fault though asyncpg's dialect has no class for them: data exception, program
 #: limit exceeded (postgresql.org, appendix A).
 DATA_FAULTS = ("22", "54")
+
+
+def _without_rows(record: logging.LogRecord) -> bool:
+    """At DEBUG SQLAlchemy logs the rows it reads, already opened: never, whatever level is set."""
+    return record.levelno > logging.DEBUG
+
+
+logging.getLogger("sqlalchemy.engine.Engine").addFilter(_without_rows)
 
 
 class Database(ABC):

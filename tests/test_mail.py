@@ -313,6 +313,17 @@ def test_a_deep_mail_of_many_lines_is_not_even_begun() -> None:
     assert time.process_time() - started < 1
 
 
+HEADS = {"many": (b"X: y\r\n", 499), "large": (b"X: " + b"y" * 16_000 + b"\r\n", 8)}
+
+
+@pytest.mark.parametrize(("header", "most"), HEADS.values(), ids=HEADS)
+def test_headers_are_bounded(header: bytes, most: int) -> None:
+    after = b"Subject: x\r\n\r\nwords"
+    within, beyond = read(header * most + after), read(header * (most + 1) + after)
+    assert (within.subject, within.flags, within.text) == ("x", (), "words")
+    assert (beyond.subject, beyond.flags, beyond.text) == (None, ("headers_cut",), "words")
+
+
 def test_what_is_cut_is_said() -> None:
     assert read(BOMBS["20,000 encoded-words"]).flags == ("headers_cut",)
     assert read(BOMBS["100,000 parts"]).flags == ("mail_cut",)

@@ -18,7 +18,7 @@ from channels.simulated.app import AppPeer
 from gateway import schemas
 from gateway.clock import now
 from gateway.testing import Start
-from gateway.testing import settings as test_settings
+from gateway.testing import settings as shipped
 from tests.test_door import only
 
 ROOT = Path(__file__).parent.parent
@@ -66,7 +66,7 @@ async def test_a_real_matter_keeps_to_the_schema(start_gateway: Start) -> None:
     for spoil in (
         {"status": "lost"},
         {"matter_id": 7},
-        {"received_at": "yesterday"},
+        {"revision": "first"},
         {"kind": "joke"},
         {"surprise": True},
         {"attachments": [{"id": "a1"}]},
@@ -92,7 +92,7 @@ def test_every_field_of_the_matter_is_described() -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")), test_settings("http://127.0.0.1:1/")],
+    [yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")), shipped("http://127.0.0.1:1/")],
     ids=["committed", "of the tests"],
 )
 def test_the_configuration_keeps_to_the_schema(document: dict[str, Any]) -> None:
@@ -123,7 +123,7 @@ FAULTY: dict[str, Callable[[dict[str, Any]], object]] = {
 
 @pytest.mark.parametrize("spoil", FAULTY.values(), ids=FAULTY.keys())
 def test_an_editor_sees_the_fault(spoil: Callable[[dict[str, Any]], object]) -> None:
-    document = test_settings("http://127.0.0.1:1/")
+    document = shipped("http://127.0.0.1:1/")
     spoil(document)
     assert not CONFIG.is_valid(document)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import smtplib
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -322,6 +324,20 @@ async def test_a_session_that_ended_is_not_ended_again() -> None:
             await line.say("QUIT")
         await asyncio.sleep(0.3)
     assert faults == []
+
+
+async def test_a_connection_reset_is_no_fault_of_ours() -> None:
+    faults: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    async with running() as mailbox:
+        for commands in (b"", b"EHLO x\r\nHELP\r\n" * 50, f"EHLO x\r\n{FROM}\r\n{TO}\r\nDATA\r\nhalf".encode()):
+            with socket.create_connection(mailbox.listening("mailbox")) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.sendall(commands)
+                await asyncio.sleep(0.05)
+        gc.collect()
+        await asyncio.sleep(0.05)
+    assert faults == [] and mailbox.kept == []
 
 
 async def test_a_slow_mail_is_not_an_idle_session() -> None:

@@ -75,14 +75,15 @@ async def test_an_empty_store_adds_up(store: Store) -> None:
 
 
 async def test_it_adds_up_at_every_moment_while_nodes_work(nodes: tuple[Store, Store]) -> None:
-    async def work(node: Store, number: int) -> None:
-        await filed(node, message(sender=sender(f"resident-{number}")))
+    async def work() -> None:
+        for number in range(10):
+            await filed(nodes[0], message(sender=sender(f"resident-{number}")))
 
-    working = asyncio.gather(*(work(nodes[0], number) for number in range(1)))
-    looked: list[Books] = []
+    working, looked = asyncio.create_task(work()), []
     while not working.done():
         looked.append(await nodes[1].reconcile())
     await working
+    assert len({books.messages for books in looked}) > 2, "it was meant to be looked at in between"
     for books in looked:
         assert books.balanced and books.envelopes == books.unpacked + books.pending
 

@@ -167,12 +167,10 @@ def _start(barrier: Barrier, url: str, key_file: Path) -> None:
 
 def test_nodes_that_start_together_on_an_empty_database_all_start(postgresql: Server, key_file: Path) -> None:
     processes = multiprocessing.get_context("spawn")
-    for _ in range(3):
-        url, barrier = postgresql.fresh_database(), processes.Barrier(3)
-        nodes = [processes.Process(target=_start, args=(barrier, url, key_file)) for _ in range(3)]
-        for node in nodes:
-            node.start()
-        for node in nodes:
-            node.join()
-        assert [node.exitcode for node in nodes] == [0, 0, 0]
-        key_file.unlink()
+    url, barrier = postgresql.fresh_database(), processes.Barrier(3)
+    nodes = [processes.Process(target=_start, args=(barrier, url, key_file)) for _ in range(3)]
+    for node in nodes:
+        node.start()
+    for node in nodes:
+        node.join()
+    assert [node.exitcode for node in nodes] == [0, 0, 0]
