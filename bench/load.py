@@ -35,6 +35,8 @@ class Job:
     port: int
     #: The server, whose CPU time is read.
     pid: int
+    #: Where the report is left.
+    report: Path
     requests: Sequence[bytes]
     #: Seconds.
     warm_up: float
@@ -47,7 +49,7 @@ class Job:
 class Answer(NamedTuple):
     """One answer; times of the monotonic clock, seconds."""
 
-    index: int
+    number: int
     sent: float
     came: float
     status: int
@@ -177,7 +179,7 @@ def _own_cpu() -> float:
 
 
 def main() -> None:
-    """Job from stdin; to stdout MEASURED, then the report."""
+    """Job from stdin; MEASURED to stdout; the report into its file."""
     job: Job = pickle.load(sys.stdin.buffer)
     gc.disable()
 
@@ -185,4 +187,4 @@ def main() -> None:
         sys.stdout.buffer.write(MEASURED)
         sys.stdout.buffer.flush()
 
-    pickle.dump(uvloop.run(drive(job, measured)), sys.stdout.buffer)
+    job.report.write_bytes(pickle.dumps(uvloop.run(drive(job, measured))))

@@ -62,7 +62,7 @@ def acknowledged(kind: str, answers: Iterable[Answer]) -> set[str]:
 def _acknowledgement(kind: str, answer: Answer) -> str | None:
     if kind == "app":
         return str(orjson.loads(answer.body)["receipt"]) if answer.status == 202 else None
-    return message_id(answer.index) if (answer.status, answer.body) == (200, b"success") else None
+    return message_id(answer.number) if (answer.status, answer.body) == (200, b"success") else None
 
 
 def kept(channel: AnyChannel, envelopes: Sequence[Envelope]) -> set[str]:

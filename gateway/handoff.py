@@ -77,8 +77,7 @@ class Handoff:
 
     async def _attempt(self, event: DueEvent) -> None:
         try:
-            sealed = event.payload is None
-            await self._write(event, Park("sealed") if sealed else await self._sink.deliver(event))
+            await self._write(event, await self._deliver(event))
         except StoreUnavailable:
             await asyncio.sleep(IDLE_SECONDS)  # delivered or not, it is sent again: the core knows it by its id
         except Superseded:
@@ -88,6 +87,8 @@ class Handoff:
             self._bell.set()
 
     async def _deliver(self, event: DueEvent) -> Result:
+        if event.payload is None:
+            return Park("sealed")
         try:
             return await self._sink.deliver(event)
         except Exception as error:  # noqa: BLE001 - a fault of the sink must not turn into a storm of deliveries
