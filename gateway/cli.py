@@ -271,12 +271,20 @@ def new_client(
     scopes: Annotated[str, typer.Option(help="What it may do, separated by commas.")] = "messages:write,messages:read",
 ) -> None:
     """Make a key for an API client: the key, shown once, and the lines for config.yaml."""
-    from channels.clients import key_hash  # noqa: PLC0415
+    from pydantic import ValidationError  # noqa: PLC0415
 
-    key = secrets.token_urlsafe(32)
+    from channels.clients import key_hash  # noqa: PLC0415
+    from channels.settings import Client  # noqa: PLC0415
+
+    key, chosen = secrets.token_urlsafe(32), [scope.strip() for scope in scopes.split(",")]
+    try:
+        Client.model_validate({"id": client_id, "key_hash": key_hash(key), "scopes": chosen})
+    except ValidationError as error:
+        first = error.errors()[0]
+        fail(f"{first['loc'][0]}: {first['msg']}", code=2)
     typer.echo(f"key (give it to the client; it is not shown again): {key}")
     typer.echo(
-        f'line for config.yaml:\n  - {{id: {client_id}, key_hash: "{key_hash(key)}", scopes: {json.dumps(scopes.split(","))}}}'
+        f'line for config.yaml:\n  - {{id: {client_id}, key_hash: "{key_hash(key)}", scopes: {json.dumps(chosen)}}}'
     )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, and_, insert, select, update
+from sqlalchemy import Connection, Row, RowMapping, and_, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from normalizer.model import Binding, Envelope, Kept
+from normalizer.model import Envelope, Kept
 from store.errors import BindingReused, StateChanged, StoreError
 from store.keys import Keyring
 from store.tables import BINDINGS, CHANNEL_STATE, ENVELOPES, WORK
@@ -96,37 +96,39 @@ def _claim_bindings(
     connection: Connection, keyring: Keyring, deliveries: Sequence[Delivery]
 ) -> list[Kept | BindingReused]:
     """Claim each binding for the first that asks; the database decides who that is, row by row in the order of keys."""
-    marks = [_mark(keyring, d.envelope) for d in deliveries]
-    wanted = {
-        mark: {"key": mark, "digest": _bound(keyring, binding), "envelope_id": d.envelope.id}
-        for mark, binding, d in reversed([(m, d.envelope.binding, d) for m, d in zip(marks, deliveries, strict=True)])
-        if mark is not None and binding is not None
-    }
+    claims = [_claim(keyring, d.envelope) for d in deliveries]
+    wanted = {claim["key"]: claim for claim in reversed(claims) if claim is not None}
     if not wanted:
         return [Kept(d.envelope.id) for d in deliveries]
-    connection.execute(insert_or_ignore(connection, BINDINGS), [wanted[mark] for mark in sorted(wanted)])
-    found = {row.key: row for row in connection.execute(select(BINDINGS).where(BINDINGS.c.key.in_(wanted)))}
+    claimed = connection.execute(insert_or_ignore(connection, BINDINGS), [wanted[mark] for mark in sorted(wanted)])
+    found = wanted if claimed.rowcount == len(wanted) else _claimed(connection, wanted)
     return [
-        Kept(d.envelope.id)
-        if mark is None or d.envelope.binding is None
-        else _decided(d, _bound(keyring, d.envelope.binding), found[mark])
-        for mark, d in zip(marks, deliveries, strict=True)
+        Kept(d.envelope.id) if claim is None else _decided(d, claim["digest"], found[claim["key"]])
+        for claim, d in zip(claims, deliveries, strict=True)
     ]
 
 
-def _decided(delivery: Delivery, bound: bytes, found: Row[Any]) -> Kept | BindingReused:
-    if found.digest != bound:
+def _claimed(connection: Connection, marks: Collection[bytes]) -> dict[bytes, RowMapping]:
+    """The rows of these keys, whoever was first. asyncpg does not count, so PostgreSQL always asks."""
+    rows = connection.execute(select(BINDINGS).where(BINDINGS.c.key.in_(marks))).mappings()
+    return {row["key"]: row for row in rows}
+
+
+def _decided(delivery: Delivery, bound: bytes, found: Mapping[Any, Any]) -> Kept | BindingReused:
+    if found["digest"] != bound:
         return BindingReused(f"{delivery.envelope.channel}: the key already stands for another body")
-    return Kept(found.envelope_id, again=found.envelope_id != delivery.envelope.id)
+    return Kept(found["envelope_id"], again=found["envelope_id"] != delivery.envelope.id)
 
 
-def _mark(keyring: Keyring, envelope: Envelope) -> bytes | None:
-    return keyring.mark("binding", envelope.channel, envelope.binding.key) if envelope.binding else None
+def _claim(keyring: Keyring, envelope: Envelope) -> dict[str, Any] | None:
+    """The row that claims the envelope's binding.
 
-
-def _bound(keyring: Keyring, binding: Binding) -> bytes:
-    """A plain digest of a short body would tell the body to whoever tries all of them."""
-    return keyring.mark("bound", binding.digest)
+    The digest is marked: a plain one of a short body would tell the body to whoever tries all of them.
+    """
+    if envelope.binding is None:
+        return None
+    key = keyring.mark("binding", envelope.channel, envelope.binding.key)
+    return {"key": key, "digest": keyring.mark("bound", envelope.binding.digest), "envelope_id": envelope.id}
 
 
 def insert_or_ignore(connection: Connection, into: Any) -> Any:

@@ -166,7 +166,7 @@ async def test_a_parked_event_holds_back_its_own_matter_only(filed: RunningGatew
         clock.now += timedelta(days=30)
         handoff.ring()
         await until(lambda: balance(filed.node.store, {"owed": 5, "delivered": 3, "parked": 1, "waiting": 1}))
-        await asyncio.sleep(0)
+        assert await waits(filed.node.store, clock)
     assert (troubled, 3) not in core.seen and core.seen.count((troubled, 2)) == 1
 
 
