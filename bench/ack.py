@@ -21,6 +21,7 @@ from statistics import median
 from typing import IO
 
 import yaml
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -79,6 +80,8 @@ class Figures:
     bytes_per_request: int
     #: Requests per second, as a share of the bare handler's just before.
     ratio: float
+    #: The bare handler's CPU time per request, as a share of this one's.
+    cpu_ratio: float
     refused: int = 0
     acknowledged: int = 0
     kept: int = 0
@@ -98,8 +101,8 @@ class Bench:
         app = AppPeer("app", self.channels["app"].settings, key=app_key)
         self.requests = {"wechat": wechat, "app": messages.build(app, how_many, len(wechat[0]))}
 
-    def measure(self, contender: Contender, name: str, bare: float | None) -> Figures:
-        """Start, load, kill, count what is left; ``bare`` is the yardstick's requests per second."""
+    def measure(self, contender: Contender, name: str, bare: Figures | None) -> Figures:
+        """Start, load, kill, count what is left; ``bare`` is the yardstick."""
         folder = self.folder / name
         folder.mkdir()
         with serving(contender, folder) as (process, port):
@@ -151,9 +154,9 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
     return process.stdin, process.stdout
 
 
-def _figures(contender: Contender, report: Report, size: int, bare: float | None) -> Figures:
+def _figures(contender: Contender, report: Report, size: int, bare: Figures | None) -> Figures:
     requests = len(report.measured())
-    rate = requests / report.seconds
+    rate, cpu = requests / report.seconds, 1e6 * report.server_cpu / requests
     p50, p99 = report.latencies()
     return Figures(
         contender=contender.name,
@@ -162,10 +165,11 @@ def _figures(contender: Contender, report: Report, size: int, bare: float | None
         requests_per_second=rate,
         p50_ms=p50,
         p99_ms=p99,
-        server_cpu_us=1e6 * report.server_cpu / requests,
+        server_cpu_us=cpu,
         generator_cpu_share=report.own_cpu / report.seconds,
         bytes_per_request=size,
-        ratio=rate / (bare or rate),
+        ratio=rate / bare.requests_per_second if bare else 1,
+        cpu_ratio=bare.server_cpu_us / cpu if bare else 1,
     )
 
 
@@ -181,14 +185,14 @@ async def reopened(channel: AnyChannel, folder: Path) -> set[str]:
 def run(plan: Plan) -> list[Figures]:
     """All rounds, interleaved."""
     found: list[Figures] = []
-    bare: float | None = None
+    bare: Figures | None = None
     (ROOT / "var").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "var") as folder:
         bench = Bench(Path(folder), plan)
         for turn, contender in enumerate(track(ORDER * plan.rounds, "measuring", transient=True)):
             found.append(bench.measure(contender, f"{turn:02}", None if contender.kind == "bare" else bare))
             if contender.kind == "bare":
-                bare = found[-1].requests_per_second
+                bare = found[-1]
     return found
 
 
@@ -204,10 +208,10 @@ def of(found: Iterable[Figures], contender: str) -> list[Figures]:
 
 def table(found: Sequence[Figures]) -> Table:
     """Medians of the rounds; of the ratio also the least and the most."""
-    shown = Table(title=f"Acknowledgements, {found[0].bytes_per_request} bytes a request")
+    shown = Table(title=f"Acknowledgements, {found[0].bytes_per_request} bytes a request, times in ms", box=SIMPLE)
     shown.add_column("contender")
-    for column in ("req/s", "p50 ms", "p99 ms", "CPU µs", "ratio to bare", "load CPU"):
-        shown.add_column(column, justify="right")
+    for column in ("req/s", "p50", "p99", "CPU µs", "CPU ratio", "load", "ratio"):
+        shown.add_column(column, justify="right", no_wrap=True)
     for name in names():
         rounds = of(found, name)
         ratios = [figures.ratio for figures in rounds]
@@ -217,18 +221,19 @@ def table(found: Sequence[Figures]) -> Table:
             f"{median(f.p50_ms for f in rounds):.1f}",
             f"{median(f.p99_ms for f in rounds):.1f}",
             f"{median(f.server_cpu_us for f in rounds):.0f}",
-            "1" if name == "bare" else f"{median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})",
+            f"{median(f.cpu_ratio for f in rounds):.2f}",
             f"{median(f.generator_cpu_share for f in rounds):.0%}",
+            f"{median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})",
         )
     return shown
 
 
 def books(found: Sequence[Figures]) -> Table:
     """What became of the acknowledged messages after SIGKILL."""
-    shown = Table(title="Killed in mid-load, opened again (all rounds)")
+    shown = Table(title="Killed in mid-load, opened again (all rounds)", box=SIMPLE)
     shown.add_column("contender")
     for column in ("acknowledged", "kept", "missing", "refused"):
-        shown.add_column(column, justify="right")
+        shown.add_column(column, justify="right", no_wrap=True)
     for name in names()[1:]:
         rounds = of(found, name)
         counts = [(f.acknowledged, f.kept, f.missing, f.refused) for f in rounds]
@@ -259,6 +264,7 @@ def write(found: Sequence[Figures], *, short: bool) -> None:
         "cores": os.cpu_count(),
         "short": short,
         "ratio_to_bare": {name: median(f.ratio for f in of(found, name)) for name in names()},
+        "cpu_ratio_to_bare": {name: median(f.cpu_ratio for f in of(found, name)) for name in names()},
         "rounds": [{k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(f).items()} for f in found],
     }
     RESULTS.parent.mkdir(exist_ok=True)

@@ -1,7 +1,7 @@
 """The gateway's edge alone: what `gateway serve` runs, without pipeline and hand-off. Run: python -m bench.edge CONFIG.
 
 On SQLite the command line refuses this split, because nobody else could work off what was kept; here nobody needs to.
-With BENCH_PROFILE=PATH the event loop's thread is profiled for three seconds into PATH.<pid>.prof (see bench/README.md).
+With BENCH_PROFILE=PATH the event loop's thread is profiled for two seconds into PATH.<pid>.prof (see bench/README.md).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _profile(path: Path) -> None:
 
     loop = asyncio.get_running_loop()
     loop.call_later(1, profiler.enable)
-    loop.call_later(4, write)
+    loop.call_later(3, write)
 
 
 if __name__ == "__main__":

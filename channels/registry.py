@@ -14,6 +14,10 @@ class UnknownKind(LookupError):
     """No installed package provides this kind of channel."""
 
 
+class BrokenKind(Exception):
+    """The package that provides this kind cannot be used."""
+
+
 @cache
 def _points() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
@@ -26,11 +30,15 @@ def kinds() -> list[str]:
 
 @cache
 def load(kind: str) -> type[AnyChannel]:
-    """The class of a kind, imported now. Raise UnknownKind; a plug-in that is no Channel raises TypeError."""
+    """The class of a kind, imported now. Raise UnknownKind, or BrokenKind when its package cannot be used."""
     try:
-        found = _points()[kind].load()
+        point = _points()[kind]
     except KeyError:
         raise UnknownKind(f"no channel kind {kind!r}; there are {', '.join(kinds())}") from None
+    try:
+        found = point.load()
+    except Exception as error:
+        raise BrokenKind(f"{point.value} cannot be imported ({type(error).__name__}); mend or remove it") from error
     if not (isinstance(found, type) and issubclass(found, Channel)):
-        raise TypeError(f"{kind}: {found!r} is no subclass of channels.base.Channel")
+        raise BrokenKind(f"{point.value} is no subclass of channels.base.Channel; mend or remove it")
     return found

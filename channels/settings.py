@@ -6,11 +6,21 @@ environment (``HOTLINE__CHANNELS__WECHAT__TOKEN``). An empty or placeholder secr
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 PLACEHOLDERS = frozenset(
     {"change-me", "changeme", "default", "example", "password", "secret", "token", "todo", "xxx", "…", "...", "test"}
@@ -88,12 +98,18 @@ class WebhookSettings(ChannelSettings):
     """Addresses the provider calls from; empty: any."""
 
 
+def _hashed(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", secret.get_secret_value()):
+        raise ValueError("write sha256: and 64 hex digits; `gateway keys new-client` makes the line")
+    return secret
+
+
 class Client(Strict):
     """A program that may call the API."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
     """Its name in receipts and logs."""
-    key_hash: Secret
+    key_hash: Annotated[Secret, AfterValidator(_hashed)]
     """``sha256:`` and the hex digest of its key; ``gateway keys new-client`` makes one."""
     scopes: tuple[
         Literal["messages:write", "messages:read", "registrations:write", "transfers:write", "updates:write"], ...

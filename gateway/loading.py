@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from pydantic_settings.exceptions import SettingsError
 
 from channels.base import AnyChannel
-from channels.registry import kinds
+from channels.registry import BrokenKind, kinds
 from channels.registry import load as load_kind
 from channels.settings import ChannelSettings
 from gateway.config import Config
@@ -102,17 +103,35 @@ def _channels(section: Any, context: dict[str, str]) -> tuple[dict[str, ChannelS
     found: list[Complaint] = []
     for name, values in section.items() if isinstance(section, dict) else ():
         place = ("channels", str(name))
-        if not isinstance(values, dict):
-            found.append((place, "settings are missing; write at least kind"))
-        elif values.get("kind") not in kinds():
-            found.append(((*place, "kind"), _choose(values.get("kind"), kinds(), "kind")))
-        else:
-            try:
-                settings[str(name)] = load_kind(values["kind"]).Settings.model_validate(values, context=context)
-            except ValidationError as error:
-                chosen = load_kind(values["kind"]).Settings
-                found += [((*place, *rest), mend) for rest, mend in _explained(error, chosen)]
+        try:
+            settings[str(name)] = _settings(values, context)
+        except _Wrong as wrong:
+            found += [((*place, *rest), mend) for rest, mend in wrong.complaints]
     return settings, found
+
+
+class _Wrong(Exception):
+    """A channel's settings cannot be used."""
+
+    def __init__(self, *complaints: Complaint) -> None:
+        super().__init__()
+        self.complaints = complaints
+
+
+def _settings(values: Any, context: dict[str, str]) -> ChannelSettings:
+    """One channel's settings, by its own kind's model. Raise _Wrong."""
+    if not isinstance(values, dict):
+        raise _Wrong(((), "settings are missing; write at least kind"))
+    if values.get("kind") not in kinds():
+        raise _Wrong((("kind",), _choose(values.get("kind"), kinds(), "kind")))
+    try:
+        chosen = load_kind(values["kind"]).Settings
+    except BrokenKind as error:
+        raise _Wrong((("kind",), str(error))) from None
+    try:
+        return chosen.model_validate(values, context=context)
+    except ValidationError as error:
+        raise _Wrong(*_explained(error, chosen)) from None
 
 
 def _clashes(channels: dict[str, AnyChannel]) -> Iterator[Complaint]:
@@ -174,6 +193,10 @@ def _number(node: yaml.Node | None, place: Location, lines: Lines) -> Iterator[L
 
 def _environment() -> dict[str, Any]:
     """What the environment overrides; a list is written as JSON."""
+    sections = {name.split("__")[1].lower() for name in os.environ if name.upper().startswith("HOTLINE__")}
+    if unknown := sorted(sections - set(_Environment.model_fields)):
+        mend = _choose(unknown[0], sorted(_Environment.model_fields), "section")
+        raise ConfigFaults([Fault("environment", None, f"HOTLINE__{unknown[0].upper()}", mend)])
     try:
         return {name: _opened(section) for name, section in _Source(_Environment)().items()}
     except SettingsError:

@@ -109,7 +109,7 @@ def _claim_bindings(
 
 
 def _claimed(connection: Connection, marks: Collection[bytes]) -> dict[bytes, RowMapping]:
-    """The rows of these keys, whoever was first. asyncpg does not count, so PostgreSQL always asks."""
+    """The rows of these keys, whoever was first. asyncpg does not count several rows: PostgreSQL is always asked."""
     rows = connection.execute(select(BINDINGS).where(BINDINGS.c.key.in_(marks))).mappings()
     return {row["key"]: row for row in rows}
 

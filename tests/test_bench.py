@@ -27,7 +27,7 @@ def peer(gateway: RunningGateway, name: str) -> Peer:
 
 def figures(**changes: int) -> Figures:
     counts = {"acknowledged": 9, "kept": 9} | changes
-    return Figures("edge app", 9, 1.0, 9.0, 1.0, 1.0, 1.0, 0.1, 900, 0.6, **counts)
+    return Figures("edge app", 9, 1.0, 9.0, 1.0, 1.0, 1.0, 0.1, 900, 0.6, 0.6, **counts)
 
 
 def test_a_lost_acknowledgement_is_noticed() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from channels import registry
 from channels.registry import kinds, load
 from channels.settings import PLACEHOLDERS
 from gateway.config import Config
@@ -410,3 +411,33 @@ def test_a_plug_in_is_found_by_its_entry_point(tmp_path: Path) -> None:
         "optional": ["allowed_networks", "path_secret"],
     }
     assert listing["configured"]["birds"] == {"kind": "pigeon", "state": "not running"}
+
+
+def test_a_variable_of_an_unknown_section_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTLINE__SERVR__LISTEN", "127.0.0.1:1")
+    with pytest.raises(ConfigFaults, match="environment: HOTLINE__SERVR: unknown section 'servr'; did you mean server"):
+        load_config(write(tmp_path, GOOD))
+
+
+@pytest.mark.parametrize("content", ["raise RuntimeError('inside')", "Broken = 5"], ids=["fails", "no channel"])
+def test_a_plug_in_that_cannot_be_used_is_told_by_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    (tmp_path / "broken_plug_in.py").write_text(content)
+    folder = tmp_path / "broken_plug_in-1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plug-in\nVersion: 1\n")
+    (folder / "entry_points.txt").write_text("[hotline.channels]\nbroken = broken_plug_in:Broken\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop("broken_plug_in", None)
+    registry._points.cache_clear()
+    try:
+        with pytest.raises(ConfigFaults) as caught:
+            load_config(write(tmp_path, GOOD.replace("    kind: wechat", "    kind: broken")))
+    finally:
+        registry._points.cache_clear()
+        registry.load.cache_clear()
+    (fault,) = caught.value.faults
+    assert fault.key == "channels.wechat.kind"
+    assert fault.mend.startswith("broken_plug_in:Broken ")
+    assert "inside" not in fault.mend

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from channels.registry import kinds, load
+from channels.registry import BrokenKind, kinds, load
 from gateway.loading import ConfigFaults, load_config
 
 #: Settings that every kind has and nobody needs to read about in the list.
@@ -23,7 +23,10 @@ def list_channels(config_path: Path) -> dict[str, Any]:
 
 
 def _kind(kind: str) -> dict[str, Any]:
-    found = load(kind)
+    try:
+        found = load(kind)
+    except BrokenKind as error:
+        return {"summary": str(error), "required": [], "optional": []}
     fields = {name: field for name, field in found.Settings.model_fields.items() if name not in COMMON}
     return {
         "summary": found.summary,

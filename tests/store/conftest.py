@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,8 +53,13 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """``store.url`` of a database in which nothing is yet."""
     if request.param == "sqlite":
         return sqlite_url(tmp_path)
-    server: Server = request.getfixturevalue("postgresql")
-    return server.fresh_database()
+    return request.getfixturevalue("postgresql_url")
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Server) -> Iterator[str]:
+    with postgresql.database() as url:
+        yield url
 
 
 def sqlite_url(folder: Path) -> str:

@@ -17,7 +17,6 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from store import database
 from store.errors import KeyFileError, StoreError, StoreLocked, StoreUnavailable
 from store.store import Store, open_store
-from tests.postgres import Server
 from tests.store.conftest import envelope, run, sqlite_url
 
 KEEPER = """
@@ -43,8 +42,8 @@ async def on_sqlite(tmp_path: Path, key_file: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def on_postgresql(postgresql: Server, key_file: Path) -> AsyncIterator[Store]:
-    store = await open_store(postgresql.fresh_database(), key_file)
+async def on_postgresql(postgresql_url: str, key_file: Path) -> AsyncIterator[Store]:
+    store = await open_store(postgresql_url, key_file)
     yield store
     await store.close()
 
@@ -255,14 +254,14 @@ async def test_every_postgresql_commit_is_synced_to_disk(on_postgresql: Store) -
 
 @pytest.mark.parametrize("change", [("gateway_", "nobody_made_"), ("host=", "host=/nowhere")])
 async def test_a_database_that_cannot_be_reached_is_unavailable(
-    postgresql: Server, key_file: Path, change: tuple[str, str]
+    postgresql_url: str, key_file: Path, change: tuple[str, str]
 ) -> None:
     with pytest.raises(StoreUnavailable) as error:
-        await open_store(postgresql.fresh_database().replace(*change), key_file)
+        await open_store(postgresql_url.replace(*change), key_file)
     assert error.value.retryable and files(key_file.parent) == []
 
 
-async def test_the_store_goes_on_after_its_connections_were_cut(on_postgresql: Store, postgresql: Server) -> None:
+async def test_the_store_goes_on_after_its_connections_were_cut(on_postgresql: Store) -> None:
     first = envelope()
     await on_postgresql.keep(first)
     others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"

@@ -17,7 +17,6 @@ from store import schema
 from store.errors import SchemaMismatch
 from store.store import Store, open_store
 from store.tables import METADATA
-from tests.postgres import Server
 from tests.store.conftest import Open, envelope, run
 
 NEXT = '''
@@ -165,10 +164,10 @@ def _start(barrier: Barrier, url: str, key_file: Path) -> None:
     asyncio.run(start())
 
 
-def test_nodes_that_start_together_on_an_empty_database_all_start(postgresql: Server, key_file: Path) -> None:
+def test_nodes_that_start_together_on_an_empty_database_all_start(postgresql_url: str, key_file: Path) -> None:
     processes = multiprocessing.get_context("spawn")
-    url, barrier = postgresql.fresh_database(), processes.Barrier(3)
-    nodes = [processes.Process(target=_start, args=(barrier, url, key_file)) for _ in range(3)]
+    barrier = processes.Barrier(3)
+    nodes = [processes.Process(target=_start, args=(barrier, postgresql_url, key_file)) for _ in range(3)]
     for node in nodes:
         node.start()
     for node in nodes:
