@@ -209,7 +209,7 @@ def of(found: Iterable[Figures], contender: str) -> list[Figures]:
 def table(found: Sequence[Figures]) -> Table:
     """Medians of the rounds; of the ratio also the least and the most."""
     shown = Table(title=f"Acknowledgements, {found[0].bytes_per_request} bytes a request, times in ms", box=SIMPLE)
-    shown.add_column("contender")
+    shown.add_column("contender", no_wrap=True)
     for column in ("req/s", "p50", "p99", "CPU µs", "CPU ratio", "load", "ratio"):
         shown.add_column(column, justify="right", no_wrap=True)
     for name in names():
@@ -231,7 +231,7 @@ def table(found: Sequence[Figures]) -> Table:
 def books(found: Sequence[Figures]) -> Table:
     """What became of the acknowledged messages after SIGKILL."""
     shown = Table(title="Killed in mid-load, opened again (all rounds)", box=SIMPLE)
-    shown.add_column("contender")
+    shown.add_column("contender", no_wrap=True)
     for column in ("acknowledged", "kept", "missing", "refused"):
         shown.add_column(column, justify="right", no_wrap=True)
     for name in names()[1:]:
@@ -274,7 +274,7 @@ def write(found: Sequence[Figures], *, short: bool) -> None:
 def main() -> int:
     """Measure, print, write; 1 when something was lost, or the full run finds the edge too slow."""
     short = os.environ.get("SHORT") == "1"
-    out = Console()
+    out = Console(width=100)
     found = run(SHORT if short else FULL)
     out.print(table(found), books(found))
     if "BENCH_PROFILE" not in os.environ:

@@ -113,11 +113,17 @@ def _programs(folder: Path) -> Path:
     try:
         subprocess.run([programs / "postgres", "--version"], check=True, capture_output=True, **_as_whom())
     except PermissionError:
-        shutil.copytree(programs.parent, folder / "installed", symlinks=True)
-        for path in (folder / "installed", *(folder / "installed").rglob("*")):
-            path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or path.parent.name == "bin" else 0o044))
-        return folder / "installed" / "bin"
+        return _copied(programs, folder)
     return programs
+
+
+def _copied(programs: Path, folder: Path) -> Path:
+    """The programs and the libraries they find beside the package, open to the server's user."""
+    package = programs.parents[1]
+    for part in (programs.parent, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(part, folder / part.relative_to(package.parent), symlinks=True)
+    subprocess.run(["/bin/chmod", "-R", "go+rX", folder / package.name, folder / f"{package.name}.libs"], check=True)
+    return folder / programs.relative_to(package.parent)
 
 
 def _initialise(programs: Path, folder: Path) -> None:

@@ -137,10 +137,18 @@ async def test_two_bodies_at_once_under_one_key_have_one_winner(nodes: tuple[Sto
 
 
 async def test_nodes_with_the_same_keys_in_another_order_do_not_lock_each_other_out(nodes: tuple[Store, Store]) -> None:
-    keys = [f"key-{number}" for number in range(50)]
-    forward, backward = [bound(key) for key in keys], [bound(key) for key in reversed(keys)]
-    results = await asyncio.gather(*map(nodes[0].keep, forward), *map(nodes[1].keep, backward))
-    assert [result.again for result in results].count(False) == 50
+    for number in range(3):
+        keys = [f"key-{number}-{place}" for place in range(400)]
+        forward, backward = [bound(key) for key in keys], [bound(key) for key in reversed(keys)]
+        results = await asyncio.gather(*map(nodes[0].keep, forward), *map(nodes[1].keep, backward))
+        assert [result.again for result in results].count(False) == 400
+
+
+async def test_of_several_bodies_in_one_batch_the_first_to_come_has_the_key(store: Store) -> None:
+    rivals = [bound(body=body) for body in (b"first", b"second", b"first")]
+    results = await asyncio.gather(*map(store.keep, rivals), return_exceptions=True)
+    assert results[::2] == [Kept(rivals[0].id), Kept(rivals[0].id, again=True)]
+    assert isinstance(results[1], BindingReused)
 
 
 async def test_a_binding_tells_nothing_about_the_body_to_who_reads_the_database(store: Store) -> None:

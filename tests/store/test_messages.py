@@ -288,6 +288,15 @@ async def test_nodes_that_race_for_the_same_work_in_another_order_share_it_betwe
     assert books.balanced and books.messages == 60
 
 
+async def test_nodes_with_the_same_senders_in_another_order_do_not_lock_each_other_out(
+    nodes: tuple[Store, Store],
+) -> None:
+    senders = [sender(str(number)) for number in range(50)]
+    forward = await unpacking(nodes[0], *(message("forward", "1", sender=one) for one in senders))
+    backward = await unpacking(nodes[0], *(message("backward", "2", sender=one) for one in reversed(senders)))
+    assert await asyncio.gather(nodes[0].unpack(forward), nodes[1].unpack(backward)) == [(), ()]
+
+
 async def test_one_refused_envelope_takes_no_neighbour_with_it(store: Store) -> None:
     ready = [await unpacking(store, message(provider_id=str(number))) for number in range(3)]
     ready[1] = replace(ready[1], at=NOW.replace(tzinfo=None))
