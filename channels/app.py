@@ -153,6 +153,12 @@ class AppSettings(WebhookSettings):
     clients: Annotated[tuple[Client, ...], Field(min_length=1)]
     """The programs that may call."""
 
+    @model_validator(mode="after")
+    def _has_its_own_path(self) -> AppSettings:
+        if self.path_secret is not None:
+            raise ValueError("path_secret has no use here: the API's path is fixed and its clients have keys")
+        return self
+
 
 class App(Webhook[AppSettings]):
     """``POST /v1/messages``."""

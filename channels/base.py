@@ -158,8 +158,13 @@ class Channel(ABC, Generic[S]):
         """Serve one request on one of ``routes``."""
         raise TypeError(f"{self.kind} serves no HTTP")
 
+    @property
+    def runs(self) -> bool:
+        """Whether there is a ``run`` to keep alive."""
+        return type(self).run is not Channel.run
+
     async def run(self, deliver: Deliver, state: State) -> None:
-        """Poll or serve until cancelled. The default has nothing to run and returns."""
+        """Poll or serve until cancelled; returning is a failure like any other."""
 
     def envelope(
         self, body: bytes, received_at: datetime, query: str = "", admission: Admission | None = None

@@ -89,10 +89,16 @@ class ChannelSettings(Strict):
     """Which adapter."""
 
 
+def _unguessable(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[A-Za-z0-9_.~-]{8,200}", secret.get_secret_value()):
+        raise ValueError("a path secret is 8 to 200 of A-Z a-z 0-9 . _ ~ -; better 32 random ones")
+    return secret
+
+
 class WebhookSettings(ChannelSettings):
     """What every webhook takes."""
 
-    path_secret: Secret | None = None
+    path_secret: Annotated[Secret, AfterValidator(_unguessable)] | None = None
     """An unguessable last part of the path, for providers whose signature does not cover the body."""
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     """Addresses the provider calls from; empty: any."""

@@ -53,9 +53,9 @@ class SmtpSettings(ChannelSettings):
     """Largest mail, bytes."""
     max_recipients: Annotated[int, Field(ge=1)] = 50
     """Recipients of one mail."""
-    max_connections: Annotated[int, Field(ge=1)] = 300
+    max_connections: Annotated[int, Field(ge=1)] = 128
     """Sessions at a time."""
-    connections_per_address: Annotated[int, Field(ge=1)] = 200
+    connections_per_address: Annotated[int, Field(ge=1)] = 128
     """Sessions at a time from one address; the mail server in front has but one."""
     timeout_seconds: Annotated[float, Field(gt=0)] = 60
     """How long a session may be silent."""

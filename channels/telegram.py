@@ -95,10 +95,13 @@ class Telegram(Webhook[TelegramSettings]):
             raise Unauthenticated("secret")
         return Admission()
 
+    @property
+    def runs(self) -> bool:
+        """Only while polling."""
+        return self.settings.mode == "poll"
+
     async def run(self, deliver: Deliver, state: State) -> None:
         """Poll for ever; the cursor moves in the same transaction that keeps an update. Raise PollFailed."""
-        if self.settings.mode == "webhook":
-            return
         token = self.settings.bot_token.get_secret_value()
         proxy = self.settings.proxy.get_secret_value() if self.settings.proxy else None
         timeout = httpx.Timeout(10, read=self.settings.poll_seconds + 10)
@@ -121,7 +124,8 @@ class Telegram(Webhook[TelegramSettings]):
             following = str(update.number + 1)
             await deliver(envelope, StateChange("offset", offset, following))
             return following
-        mark = f"unnumbered:{hashlib.sha256(update.body).hexdigest()}"
+        secret = self.settings.bot_token.get_secret_value().encode()
+        mark = f"unnumbered:{hmac.new(secret, update.body, hashlib.sha256).hexdigest()}"
         if await state.get(mark) is None:
             await deliver(envelope, StateChange(mark, None, "kept"))
         return offset

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import Any, cast
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
@@ -27,6 +28,8 @@ from gateway.metrics import Metrics
 from normalizer.model import HotlineMatter
 from store.errors import StoreUnavailable
 from store.store import Store
+
+log = structlog.get_logger(__name__)
 
 #: What only the machine itself, or a caller with ``server.token``, may see.
 OPERATIONS = ("/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/static-offline-docs")
@@ -75,6 +78,7 @@ def build_api(
     api.add_middleware(_OperationsGuard, server=server)
     api.add_exception_handler(HTTPException, _http_problem)
     api.add_exception_handler(RequestValidationError, _invalid_problem)
+    api.add_exception_handler(Exception, _failed_problem)
     api.add_exception_handler(ChannelError, _counted_refusal(metrics))
     api.add_exception_handler(StoreUnavailable, _unavailable_problem)
     api.openapi = lambda: describe(api, channels)  # type: ignore[method-assign]  # FastAPI's documented way
@@ -137,6 +141,7 @@ def _operations_routes(metrics: Metrics, ready: Ready) -> APIRouter:
     @router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
     async def exposition() -> Response:
         """Prometheus' text format."""
+        await ready()  # brings the gauges up to date
         return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router
@@ -188,6 +193,11 @@ async def _http_problem(_request: Request, error: Exception) -> Response:
         405: ("method", "This path takes another method."),
     }.get(status, ("request", "The request cannot be served."))
     return _response(problem(status, kind, detail))
+
+
+async def _failed_problem(_request: Request, error: Exception) -> Response:
+    log.error("api_failed", error=type(error).__name__)
+    return _response(problem(500, "internal", "A fault of ours; it is in the log."))
 
 
 async def _invalid_problem(_request: Request, _error: Exception) -> Response:

@@ -88,6 +88,7 @@ def _load(path: Path) -> tuple[Any, Any]:
 def _run(job: Coroutine[Any, Any, int]) -> None:
     """Run a command's coroutine; known errors become one sentence."""
     import uvloop  # noqa: PLC0415
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
 
     from gateway.demo.run import DemoFailed  # noqa: PLC0415
     from store.errors import StoreError  # noqa: PLC0415
@@ -102,7 +103,9 @@ def _run(job: Coroutine[Any, Any, int]) -> None:
             raise
         fail(str(known[0]))
     except (StoreError, DemoFailed, OSError, TimeoutError) as error:
-        fail(str(error) or type(error).__name__)
+        fail((isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__)
+    except DBAPIError as error:
+        fail(f"the database refuses ({type(error.orig.__cause__ or error.orig).__name__}): see store.url")
     raise typer.Exit(code)
 
 

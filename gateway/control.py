@@ -61,15 +61,15 @@ async def _answer(node: Node, reader: asyncio.StreamReader, writer: asyncio.Stre
         asked = orjson.loads(await reader.readline())
         since = datetime.fromisoformat(asked["since"]) if asked.get("since") else None
         selection = Selection(tuple(asked["outcomes"]), since)
-        pieces = await requeue(node.store, selection, node.clock, lambda done, of: tell(done=done, of=of))
+        queued = await requeue(node.store, selection, node.clock, lambda done, of: tell(done=done, of=of))
         node.pipeline.ring()
-        tell(pieces=pieces)
+        tell(queued=len(queued))
         await writer.drain()
     writer.close()
 
 
 async def ask_requeue(config: Config, selection: Selection) -> AsyncIterator[dict[str, int]]:
-    """Let the running node requeue; its progress, and at last ``pieces``. Raise NoNode when none answers."""
+    """Let the running node requeue; its progress, and at last ``queued``. Raise NoNode when none answers."""
     path = socket_path(config)
     try:
         reader, writer = await asyncio.open_unix_connection(path or os.devnull)

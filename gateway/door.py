@@ -133,6 +133,8 @@ def caller(scope: Scope, server: Server) -> str:
         return peer
     forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
     hops = [hop.strip() for value in forwarded for hop in value.decode("latin-1").split(",")]
+    if not hops and _trusted(peer, server):
+        return "0.0.0.0"  # noqa: S104 - a proxy that does not say for whom it asks speaks for nobody
     while hops and _trusted(peer, server):
         peer = hops.pop()
     return peer if _is_address(peer) else "0.0.0.0"  # noqa: S104 - see above

@@ -27,7 +27,7 @@ class Fresh:
 def decide(kept: KeptMessage, fields: Fields, fresh: Fresh, caller_id: UUID, past: Past) -> Filing:
     """Relation first, then the document; run under the caller's lock."""
     verdict = relation(kept.message, past)
-    if past.named is not None and verdict.matter_id is not None:
+    if past.named is not None and verdict.matter_id == past.named.matter_id:
         matter, event_type = amend(past.named, kept, fields), AMENDED
     else:
         matter, event_type = compose(kept, fields, **asdict(fresh), caller_id=caller_id), FILED

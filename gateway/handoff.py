@@ -13,7 +13,7 @@ import structlog
 from gateway.clock import Clock
 from gateway.metrics import Metrics
 from gateway.sinks import Delivered, Park, Pause, Result, Retry, Sink
-from store.errors import StoreUnavailable, Superseded
+from store.errors import Superseded
 from store.store import Store
 from store.values import DueEvent
 
@@ -61,8 +61,8 @@ class Handoff:
             return 0
         try:
             due = await self._store.due_events(self._clock(), places, tuple(self._under_way))
-        except StoreUnavailable:
-            log.warning("store_unavailable", stage="handoff")
+        except Exception as error:  # noqa: BLE001 - the outbox must be looked at again, whatever it was
+            log.error("claim_failed", stage="handoff", error=type(error).__name__)
             return 0
         for event in due:
             self._under_way[event.id] = asyncio.create_task(self._attempt(event))
@@ -78,10 +78,11 @@ class Handoff:
     async def _attempt(self, event: DueEvent) -> None:
         try:
             await self._write(event, await self._deliver(event))
-        except StoreUnavailable:
-            await asyncio.sleep(IDLE_SECONDS)  # delivered or not, it is sent again: the core knows it by its id
         except Superseded:
             log.info("superseded", stage="handoff", event_id=str(event.id))
+        except Exception as error:  # noqa: BLE001 - delivered or not, it is sent again: the core knows it by its id
+            log.warning("not_written", stage="handoff", event_id=str(event.id), error=type(error).__name__)
+            await asyncio.sleep(FIRST_SECONDS)
         finally:
             del self._under_way[event.id]
             self._bell.set()

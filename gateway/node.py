@@ -60,6 +60,7 @@ class Node:
     ) -> None:
         self.config, self.channels, self.store, self.roles = config, channels, store, frozenset(roles)
         self.clock = clock
+        self._keeps = True
         self.metrics = Metrics()
         self.sink = open_sink(config, clock)
         self.handoff = Handoff(store, self.sink, clock=clock, metrics=self.metrics)
@@ -91,7 +92,9 @@ class Node:
         except StateChanged:
             raise StateConflict("state") from None
         except StoreUnavailable:
+            self._keeps = False
             raise Unavailable("unavailable") from None
+        self._keeps = True
         self.metrics.envelopes.labels(envelope.channel).inc()
         self.metrics.progress.labels(envelope.channel).set(self.clock().timestamp())
         for flag in envelope.flags:
@@ -110,6 +113,9 @@ class Node:
             if Role.EDGE in self.roles and not self._works(name, health)
         ]
         try:
+            if not self._keeps:
+                await self.store.probe()
+                self._keeps = True
             self.metrics.pending.set(await self.store.pending())
             self.metrics.waiting.set(await self.store.waiting_events())
         except StoreUnavailable:
@@ -214,7 +220,7 @@ async def running(node: Node) -> AsyncIterator[Node]:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-    await node.sink.close()
+            await node.sink.close()
 
 
 async def open_node_store(config: Config, *, owner: bool = True, migrate: bool = False) -> Store:

@@ -22,7 +22,7 @@ from gateway.clock import Clock
 from gateway.filing import Fresh, decide
 from gateway.metrics import Metrics
 from gateway.offload import Offload, OwnFault
-from normalizer.model import Outcome
+from normalizer.model import Notice, Outcome
 from normalizer.tracking import tracking_code
 from store.errors import StoreUnavailable, Superseded
 from store.messages import Unpacking
@@ -35,8 +35,10 @@ log = structlog.get_logger(__name__)
 RETRY_SECONDS = (1.0, 5.0)
 #: How long an envelope waits for the one before it, so that a sender's order is kept but a hang holds up nobody.
 ORDER_SECONDS = 1.0
-#: Work claimed at once, and how often the queue is looked at when nobody rings, seconds.
-CLAIM, IDLE_SECONDS = 64, 0.5
+#: Work under way at once, work that has failed before, and envelopes held in memory (25 MiB each at most).
+CLAIM, SUSPECTS, OPEN = 64, 2, 8
+#: How often the queue is looked at when nobody rings, seconds.
+IDLE_SECONDS = 0.5
 
 
 class Pipeline:
@@ -57,7 +59,9 @@ class Pipeline:
         self._store, self._channels = store, channels
         self._clock, self._metrics, self._zone = clock, metrics, zone
         self._offload, self._filed, self._retry_seconds = offload, filed, retry_seconds
-        self._under_way: dict[Stage, dict[int, asyncio.Task[None]]] = {stage: {} for stage in Stage}
+        self._under_way: dict[Stage, dict[int, Work]] = {stage: {} for stage in Stage}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._open = asyncio.Semaphore(OPEN)
         self._bells = {stage: asyncio.Event() for stage in Stage}
         self._last_unpacked = asyncio.Event()
         self._last_unpacked.set()
@@ -73,27 +77,30 @@ class Pipeline:
                 for stage in Stage:
                     group.create_task(self._serve(stage))
         finally:
-            left = [task for tasks in self._under_way.values() for task in tasks.values()]
-            for task in left:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, stage: Stage) -> None:
         while True:
             self._bells[stage].clear()
-            started = await self._start(stage)
-            if not started or len(self._under_way[stage]) >= CLAIM:
+            if not await self._start(stage):
                 await self._rest(stage)
 
     async def _start(self, stage: Stage) -> int:
-        mine = self._under_way[stage]
+        mine, now = self._under_way[stage], self._clock()
+        found: list[Work] = []
         try:
-            found = await self._store.claim(stage, self._clock(), CLAIM - len(mine), tuple(mine))
-        except StoreUnavailable:
-            log.warning("store_unavailable", stage=stage)
+            for failed, most in ((False, CLAIM), (True, SUSPECTS)):
+                places = most - sum((work.attempts > 0) == failed for work in mine.values())
+                found += await self._store.claim(stage, now, places, tuple(mine), failed=failed) if places else []
+        except Exception as error:  # noqa: BLE001 - the queue must be looked at again, whatever it was
+            log.error("claim_failed", stage=stage, error=type(error).__name__)
             return 0
         for work in found:
-            mine[work.sequence] = asyncio.create_task(self._attempt(work, self._step(work)))
+            mine[work.sequence] = work
+            self._tasks.add(task := asyncio.create_task(self._attempt(work, self._step(work))))
+            task.add_done_callback(self._tasks.discard)
         return len(found)
 
     async def _rest(self, stage: Stage) -> None:
@@ -113,15 +120,17 @@ class Pipeline:
 
     async def _unpack(self, work: Work, before: asyncio.Event, done: asyncio.Event) -> None:
         try:
-            envelope = await self._store.envelope(work.subject)
-            parsed = await self._offload.parse(self._channel(envelope.channel), envelope, suspect=work.attempts > 0)
-            await _patiently(before)
-            unpacking = Unpacking(work, envelope, parsed, self._clock())
-            writing = self._store.unpack(unpacking)
+            async with self._open:
+                envelope = await self._store.envelope(work.subject)
+                channel = self._channel(envelope.channel)
+                parsed = await self._offload.parse(channel, envelope, suspect=work.attempts > 0)
+                await _patiently(before)
+                found = parsed or Notice(reason="empty")
+                writing = self._store.unpack(Unpacking(work, envelope, found, self._clock()))
         finally:
             done.set()
         for outcome in await writing:
-            self._metrics.outcomes.labels(envelope.channel, outcome).inc()
+            self._metrics.outcomes.labels(channel.name, outcome).inc()
         self._bells[Stage.DIGEST].set()
 
     async def _digest(self, work: Work) -> None:
@@ -149,10 +158,11 @@ class Pipeline:
     async def _attempt(self, work: Work, step: Coroutine[None, None, None]) -> None:
         try:
             await self._settle(work, step)
-        except StoreUnavailable:
-            await asyncio.sleep(IDLE_SECONDS)  # still in the queue: it is tried again when the store is back
         except Superseded:
             log.info("superseded", stage=work.stage, subject=str(work.subject))
+        except Exception as error:  # noqa: BLE001 - nothing was written: it is still in the queue, and tried again
+            log.warning("not_written", stage=work.stage, subject=str(work.subject), error=type(error).__name__)
+            await asyncio.sleep(IDLE_SECONDS)
         finally:
             del self._under_way[work.stage][work.sequence]
             self._bells[work.stage].set()

@@ -51,13 +51,14 @@ async def selected(store: Store, selection: Selection) -> list[UUID]:
     return found
 
 
-async def requeue(store: Store, selection: Selection, clock: Clock, progress: Callable[[int, int], None]) -> int:
-    """Put the selection's malformed and failed pieces back into the queue; how many."""
-    pieces, envelopes = 0, await selected(store, selection)
+async def requeue(store: Store, selection: Selection, clock: Clock, progress: Callable[[int, int], None]) -> list[UUID]:
+    """Put the selection's pieces that may be bettered back into the queue; the envelopes they belong to."""
+    queued, envelopes = [], await selected(store, selection)
     for number, envelope_id in enumerate(envelopes, start=1):
-        pieces += await store.requeue(envelope_id, clock())
+        if await store.requeue(envelope_id, clock(), selection.outcomes):
+            queued.append(envelope_id)
         progress(number, len(envelopes))
-    return pieces
+    return queued
 
 
 async def preview(
@@ -79,6 +80,8 @@ async def _read(offload: Offload, channel: AnyChannel | None, envelope: Envelope
         return Outcome.FAILED, ()
     try:
         parsed = await offload.parse(channel, envelope)
+        for message in () if isinstance(parsed, Notice) else parsed:
+            await offload.normalize(message, envelope.id)
     except Malformed:
         return Outcome.MALFORMED, ()
     except OwnFault:

@@ -72,9 +72,9 @@ class _Protocol(HttpToolsProtocol):
 class HttpServer(uvicorn.Server):
     """Serves an application on one address until told to stop; signals are the node's business."""
 
-    def __init__(self, application: Application, listen: str) -> None:
+    def __init__(self, application: Application, listen: str, setting: str = "server.listen") -> None:
         self.host = listen.rpartition(":")[0]
-        self._socket = bind(listen)
+        self._socket = bind(listen, setting)
         super().__init__(
             uvicorn.Config(
                 application,
@@ -85,7 +85,6 @@ class HttpServer(uvicorn.Server):
                 log_config=None,
                 server_header=False,
                 proxy_headers=False,
-                timeout_keep_alive=30,
                 timeout_graceful_shutdown=5,
             )
         )
@@ -116,7 +115,7 @@ class HttpServer(uvicorn.Server):
             raise
 
 
-def bind(listen: str) -> socket.socket:
+def bind(listen: str, setting: str) -> socket.socket:
     """Take host:port early, so that a busy one is told before anything starts. Raise OSError naming it and the mend."""
     host, _, port = listen.rpartition(":")
     family = socket.AF_INET6 if "[" in host else socket.AF_INET
@@ -126,7 +125,5 @@ def bind(listen: str) -> socket.socket:
         listener.bind((host.strip("[]"), int(port)))
     except OSError as error:
         listener.close()
-        raise OSError(
-            error.errno, f"cannot listen on {listen}: {error.strerror}; choose another server.listen"
-        ) from None
+        raise OSError(error.errno, f"cannot listen on {listen}: {error.strerror}; choose another {setting}") from None
     return listener

@@ -161,7 +161,7 @@ def _case_number(body: bytes) -> str | None:
         found = orjson.loads(body)["case_number"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
-    return found if isinstance(found, str) and 0 < len(found) <= 100 else None
+    return found if isinstance(found, str) and 0 < len(found) <= 100 and found.isprintable() else None
 
 
 def _seconds(retry_after: str | None, now: datetime) -> float:
@@ -196,8 +196,10 @@ class FileSink:
 
     def _append(self, line: bytes) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("ab", buffering=0) as file:
+        with self._path.open("a+b", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
+            if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
+                line = b"\n" + line  # a kill left half a line, whose event is sent again
             try:
                 while line:
                     line = line[file.write(line) :]

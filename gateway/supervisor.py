@@ -9,7 +9,7 @@ from datetime import datetime
 
 import structlog
 
-from channels.base import AnyChannel, Channel, Deliver, State
+from channels.base import AnyChannel, Deliver, State
 from channels.errors import ChannelError
 from gateway.clock import Clock
 
@@ -40,7 +40,7 @@ class Supervisor:
         clock: Clock,
         first_seconds: float = FIRST_SECONDS,
     ) -> None:
-        self._channels = [c for c in channels if type(c).run is not Channel.run]
+        self._channels = [c for c in channels if c.runs]
         self._deliver, self._states, self._clock, self._first = deliver, states, clock, first_seconds
         #: By channel name; a channel that has nothing to run is not in it.
         self.health: dict[str, Health] = {channel.name: Health(running=False) for channel in self._channels}
@@ -57,9 +57,6 @@ class Supervisor:
             started = self._clock()
             self.health[channel.name] = Health(running=True, since=started)
             trouble = await self._once(channel)
-            if trouble is None:  # it has nothing to run: a webhook's mode of a channel that could also poll
-                del self.health[channel.name]
-                return
             if (self._clock() - started).total_seconds() > LONGEST_SECONDS:
                 wait = self._first  # it ran well for a while: begin anew
             self.health[channel.name] = Health(running=False, trouble=trouble, since=self._clock())
@@ -67,7 +64,7 @@ class Supervisor:
             await asyncio.sleep(wait)
             wait = min(wait * 2, LONGEST_SECONDS)
 
-    async def _once(self, channel: AnyChannel) -> str | None:
+    async def _once(self, channel: AnyChannel) -> str:
         """Run it until it fails; why, in one word: the text of an exception may quote a citizen or a secret."""
         try:
             await channel.run(self._deliver, self._states[channel.name])
@@ -75,4 +72,4 @@ class Supervisor:
             return error.reason
         except Exception as error:  # noqa: BLE001 - whatever happens to one channel stays there
             return type(error).__name__
-        return None
+        return "ended"

@@ -298,11 +298,6 @@ class Outcome(StrEnum):
     FAILED = "failed"
     """Ours: three tries ended in an error."""
 
-    @property
-    def unexpected(self) -> bool:
-        """True for outcomes that mean a fault of our own."""
-        return self is Outcome.FAILED
-
 
 # -- The hotline matter ------------------------------------------------------------------------------------------------
 

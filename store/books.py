@@ -15,6 +15,8 @@ from store.values import Books, Receipt, Stage
 
 #: Offending rows named at most; the first tell enough.
 SHOWN = 20
+#: Of what is owed to the core.
+EVENT_STATES = ("delivered", "waiting", "parked")
 
 
 def reconcile(connection: Connection, since: datetime | None = None) -> Books:
@@ -66,7 +68,7 @@ def _events(connection: Connection, since: datetime | None) -> dict[str, int]:
         .group_by(EVENTS.c.state)
     )
     states = {row.state: row.number for row in connection.execute(grouped)}
-    return {"owed": owed} | {state: states.get(state, 0) for state in ("delivered", "waiting", "parked")}
+    return {"owed": owed} | {state: states.get(state, 0) for state in EVENT_STATES}
 
 
 def _offending(connection: Connection, recent: ColumnElement[bool], since: datetime | None) -> Iterator[str]:
@@ -104,6 +106,15 @@ def _faults(recent: ColumnElement[bool], since: datetime | None) -> Iterator[tup
         messages.where(in_matter, ~select(MATTERS.c.id).where(MATTERS.c.id == MESSAGES.c.matter_id).exists()),
     )
 
+    first = MESSAGES.alias("first")
+    known = select(first.c.id).where(first.c.id == MESSAGES.c.first_id).exists()
+    yield "redelivery of a message that is not there", messages.where(MESSAGES.c.outcome == Outcome.REDELIVERED, ~known)
+
+    opened = (MESSAGES.c.matter_id == MATTERS.c.id, MESSAGES.c.outcome == Outcome.FILED)
+    openers = select(func.count()).where(*opened).scalar_subquery()
+    since_then = MATTERS.c.filed_at >= since if since else true()
+    yield "matter not opened by exactly one message", select(MATTERS.c.id).where(since_then, openers != 1)
+    yield "event in a state that is none", select(EVENTS.c.id).where(EVENTS.c.state.not_in(EVENT_STATES))
     filed = select(MATTERS.c.id).where(MATTERS.c.filed_at >= since if since else true())
     events = select(func.count()).where(EVENTS.c.matter_id == MATTERS.c.id).scalar_subquery()
     yield "matter owes the core more or fewer events than were written", filed.where(MATTERS.c.revision != events)
@@ -112,6 +123,13 @@ def _faults(recent: ColumnElement[bool], since: datetime | None) -> Iterator[tup
 def pending(connection: Connection) -> int:
     """Pieces of work in the queue."""
     return _count(connection, select(WORK.c.sequence))
+
+
+def is_pending(connection: Connection, envelope_id: UUID) -> bool:
+    """Whether an envelope or a message of it is in the queue."""
+    its = select(MESSAGES.c.id).where(MESSAGES.c.envelope_id == envelope_id)
+    queued = select(WORK.c.sequence).where(or_(WORK.c.subject == envelope_id, WORK.c.subject.in_(its)))
+    return connection.execute(queued.limit(1)).scalar() is not None
 
 
 def waiting_events(connection: Connection) -> int:

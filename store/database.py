@@ -28,7 +28,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from store.errors import StoreError, StoreLocked, StoreUnavailable
+from store.errors import NoStore, StoreError, StoreLocked, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -121,7 +121,7 @@ class SQLite(Database):
         self.path = Path(url.database or "gateway.db")
         self._lock = _own(self.path) if owner else None
         if not owner and not self.path.exists():
-            raise StoreError(f"there is no store at {self.path} yet: `gateway serve` or `gateway demo` makes it")
+            raise NoStore(f"there is no store at {self.path} yet: `gateway serve` or `gateway demo` makes it")
         self._engine = _sqlite_engine(self.path)
         prepare(self._engine)
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="store-read")
@@ -193,7 +193,8 @@ def _translated(error: Exception) -> Exception:
         return error
     if str(getattr(origin, "sqlstate", "")).startswith(DATA_FAULTS):
         return error
-    return StoreUnavailable(type(origin.__cause__ or origin).__name__)
+    name = type(origin.__cause__ or origin).__name__
+    return StoreUnavailable(f"the database does not answer ({name}): see that it runs and that store.url is right")
 
 
 def _own(path: Path) -> IO[bytes]:
@@ -209,6 +210,18 @@ def _own(path: Path) -> IO[bytes]:
         ) from None
     os.set_inheritable(lock.fileno(), False)
     return lock
+
+
+def is_owned(url: str) -> bool:
+    """Whether a running node owns the SQLite file of ``store.url``."""
+    path = Path(make_url(url).database or "gateway.db")
+    if not path.exists():
+        return False
+    try:
+        _own(path).close()
+    except StoreLocked:
+        return True
+    return False
 
 
 def sqlite_driver() -> ModuleType:

@@ -137,6 +137,12 @@ def insert_or_ignore(connection: Connection, into: Any) -> Any:
     return dialect.insert(into).on_conflict_do_nothing()
 
 
+def probe(connection: Connection) -> None:
+    """Write something, to know whether anything can be written."""
+    here = and_(CHANNEL_STATE.c.channel == "", CHANNEL_STATE.c.key == "keys")
+    connection.execute(update(CHANNEL_STATE).where(here).values(mark=CHANNEL_STATE.c.mark))
+
+
 def get_state(connection: Connection, channel: str, key: str) -> str | None:
     """The value last committed."""
     found: str | None = connection.execute(

@@ -6,8 +6,9 @@ StoreError
 ├── StateChanged       a compare-and-set found another value
 ├── Superseded         the work was done by somebody else meanwhile; nothing was written
 ├── SchemaMismatch     the database is older or newer than this program
+├── NoStore            there is nothing to read yet
 ├── StoreLocked        another process owns this SQLite file
-└── KeyFileError       the key file is missing beside a filled store, readable by others, or damaged
+└── KeyFileError       the key file is missing beside a filled store, another store's, readable by others, or damaged
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ class Superseded(StoreError):
 
 class SchemaMismatch(StoreError):
     """The database is older or newer than this program."""
+
+
+class NoStore(StoreError):
+    """There is nothing to read yet."""
 
 
 class StoreLocked(StoreError):

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import Connection, and_, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, exists, func, insert, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from normalizer.digest import digest
@@ -31,15 +31,29 @@ class Unpacking:
     at: datetime
 
 
-def claim(connection: Connection, stage: Stage, now: datetime, limit: int, under_way: Collection[int]) -> list[Work]:
-    """Due work in order of arrival, at most one per lane: the next of a sender waits for the one before it."""
+def claim(
+    connection: Connection,
+    stage: Stage,
+    now: datetime,
+    limit: int,
+    under_way: Collection[int],
+    *,
+    failed: bool | None = None,
+) -> list[Work]:
+    """Due work in order of arrival, at most one per lane: the next of a sender waits for the one before it.
+
+    ``failed`` tells apart what has failed before and what has not, so that poison does not take the place of the rest.
+    """
     earlier = WORK.alias("earlier")
     waits = exists().where(
         earlier.c.lane == WORK.c.lane, earlier.c.stage == WORK.c.stage, earlier.c.sequence < WORK.c.sequence
     )
+    tries = true() if failed is None else (WORK.c.attempts > 0) == failed
     due = (
         select(WORK)
-        .where(WORK.c.stage == stage, WORK.c.not_before <= now, WORK.c.sequence.not_in(sorted(under_way)), ~waits)
+        .where(
+            WORK.c.stage == stage, WORK.c.not_before <= now, WORK.c.sequence.not_in(sorted(under_way)), ~waits, tries
+        )
         .order_by(WORK.c.sequence)
         .limit(limit)
     )
@@ -146,7 +160,7 @@ def _message_row(keyring: Keyring, unpacking: Unpacking, position: int, message:
         "id": uuid_utils.compat.uuid7(),
         "envelope_id": unpacking.envelope.id,
         "position": position,
-        "identity": keyring.mark("message", *address, message.provider_id or b"", digest(message)),
+        "identity": keyring.mark("message", *address, *_name(unpacking, position, message), digest(message)),
         "provider_mark": named,
         "sender": sender_mark(keyring, message),
         "channel": unpacking.envelope.channel,
@@ -156,6 +170,16 @@ def _message_row(keyring: Keyring, unpacking: Unpacking, position: int, message:
         "content": message.model_dump(mode="json"),
         "at": unpacking.at,
     }
+
+
+def _name(unpacking: Unpacking, position: int, message: Message) -> tuple[str | bytes, ...]:
+    """What names a message beside its content: the provider's id; else its time, which is in the digest.
+
+    With neither, only its place in the delivery: the same words next month must not be taken for this delivery again.
+    """
+    if message.provider_id is not None:
+        return ("id", message.provider_id)
+    return ("time",) if message.sent_at is not None else ("place", unpacking.envelope.id.bytes, str(position))
 
 
 def _address(message: Message) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -14,17 +15,20 @@ from store.tables import ENVELOPES, MESSAGES, UNPACKED, WORK
 from store.values import Replayable, Stage
 
 #: Outcomes that a later program may better; all others stand.
-OPEN_TO_REPLAY = (Outcome.MALFORMED, Outcome.FAILED)
+OPEN_TO_REPLAY = (Outcome.MALFORMED, Outcome.FAILED, Outcome.NOTICE)
 
 
-def requeue(connection: Connection, keyring: Keyring, envelope_id: UUID, at: datetime) -> int:
-    """Put what ended ``malformed`` or ``failed`` of an envelope back into the queue; the pieces put back."""
-    ended = (UNPACKED.c.envelope_id == envelope_id, UNPACKED.c.outcome.in_(OPEN_TO_REPLAY))
+def requeue(
+    connection: Connection, keyring: Keyring, envelope_id: UUID, at: datetime, outcomes: Collection[str]
+) -> int:
+    """Put what ended in one of ``outcomes`` of an envelope back into the queue; the pieces put back."""
+    open_again = [outcome for outcome in OPEN_TO_REPLAY if outcome in outcomes]
+    ended = (UNPACKED.c.envelope_id == envelope_id, UNPACKED.c.outcome.in_(open_again))
     if connection.execute(delete(UNPACKED).where(*ended)).rowcount:
         _queue(connection, Stage.UNPACK, envelope_id, None, at)
         return 1
     failed = select(MESSAGES.c.id, MESSAGES.c.content).where(
-        MESSAGES.c.envelope_id == envelope_id, MESSAGES.c.outcome.in_(OPEN_TO_REPLAY)
+        MESSAGES.c.envelope_id == envelope_id, MESSAGES.c.outcome.in_(open_again)
     )
     rows = connection.execute(failed.with_for_update()).all()
     for row in rows:

@@ -10,7 +10,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, inspect, select
 
-from store.errors import SchemaMismatch
+from store.envelopes import insert_or_ignore
+from store.errors import KeyFileError, SchemaMismatch
+from store.keys import Keyring
+from store.tables import CHANNEL_STATE
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: Ours among the advisory locks of a PostgreSQL database; any number that stays the same.
@@ -35,6 +38,20 @@ def upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(UPGRADE_LOCK)))
     command.upgrade(config(connection), "head")
+
+
+def tie_keys(connection: Connection, keyring: Keyring, *, owner: bool) -> None:
+    """Tie the store to its key file, the first one that opens it; raise KeyFileError for any other.
+
+    With another key file nothing sealed could be read, and no redelivery recognised.
+    """
+    mark = keyring.mark("store")
+    row = {"channel": "", "key": "keys", "mark": mark, "value": "the key file that this store belongs to"}
+    if owner:
+        connection.execute(insert_or_ignore(connection, CHANNEL_STATE), row)
+    tied = select(CHANNEL_STATE.c.mark).where(CHANNEL_STATE.c.channel == "", CHANNEL_STATE.c.key == "keys")
+    if connection.execute(tied).scalar() != mark:
+        raise KeyFileError("this key file does not belong to this store: restore the one that was made with it")
 
 
 def check(connection: Connection) -> None:

@@ -15,7 +15,7 @@ from normalizer.model import Envelope, HotlineMatter, Kept, KeptMessage, Message
 from store import books, envelopes, events, matters, messages, replay, schema
 from store.database import Database, open_database
 from store.envelopes import Delivery, StateWrite
-from store.errors import StoreError
+from store.errors import NoStore
 from store.group import GroupCommit
 from store.keys import Keyring, load, load_or_create
 from store.messages import Unpacking
@@ -66,6 +66,10 @@ class Store:
 
         return await self._database.read(transaction)
 
+    async def probe(self) -> None:
+        """Raise StoreUnavailable when nothing can be written now."""
+        await self._database.write(envelopes.probe)
+
     async def state(self, channel: str, key: str) -> str | None:
         """A channel's state as last committed."""
         return await self._database.read(lambda connection: envelopes.get_state(connection, channel, key))
@@ -76,9 +80,13 @@ class Store:
 
     # -- work ------------------------------------------------------------------------------------------------------
 
-    async def claim(self, stage: Stage, now: datetime, limit: int, under_way: Collection[int] = ()) -> list[Work]:
+    async def claim(
+        self, stage: Stage, now: datetime, limit: int, under_way: Collection[int] = (), *, failed: bool | None = None
+    ) -> list[Work]:
         """Due work in order of arrival, one per sender at most, without what is under way here."""
-        return await self._database.read(lambda connection: messages.claim(connection, stage, now, limit, under_way))
+        return await self._database.read(
+            lambda connection: messages.claim(connection, stage, now, limit, under_way, failed=failed)
+        )
 
     def unpack(self, unpacking: Unpacking) -> asyncio.Future[tuple[Outcome, ...]]:
         """Write an envelope's messages, in the order of these calls.
@@ -159,6 +167,10 @@ class Store:
         """Pieces of work in the queue."""
         return await self._database.read(books.pending)
 
+    async def is_pending(self, envelope_id: UUID) -> bool:
+        """Whether an envelope or a message of it is in the queue."""
+        return await self._database.read(lambda connection: books.is_pending(connection, envelope_id))
+
     async def waiting_events(self) -> int:
         """Events the core has not got yet."""
         return await self._database.read(books.waiting_events)
@@ -171,9 +183,13 @@ class Store:
             lambda connection: replay.replayable(connection, outcomes, since, after, limit)
         )
 
-    async def requeue(self, envelope_id: UUID, at: datetime) -> int:
+    async def requeue(
+        self, envelope_id: UUID, at: datetime, outcomes: Collection[str] = (Outcome.MALFORMED, Outcome.FAILED)
+    ) -> int:
         """Put what ended ``malformed`` or ``failed`` of an envelope back into the queue."""
-        return await self._database.write(lambda connection: replay.requeue(connection, self._keyring, envelope_id, at))
+        return await self._database.write(
+            lambda connection: replay.requeue(connection, self._keyring, envelope_id, at, outcomes)
+        )
 
 
 async def open_store(url: str, key_file: Path, *, owner: bool = True, migrate: bool = False) -> Store:
@@ -192,6 +208,8 @@ async def open_store(url: str, key_file: Path, *, owner: bool = True, migrate: b
         if fresh or migrate:
             await database.write(schema.upgrade)
         await database.read(schema.check)
+        run = database.write if owner else database.read
+        await run(lambda connection: schema.tie_keys(connection, keyring, owner=owner))
     except BaseException:
         await database.close()
         raise
@@ -203,5 +221,5 @@ def _keyring(url: str, key_file: Path, *, fresh: bool, owner: bool) -> Keyring:
         return load_or_create(key_file, fresh=fresh)
     if fresh:
         shown = make_url(url).render_as_string(hide_password=True)
-        raise StoreError(f"there is no store at {shown} yet: `gateway serve` or `gateway demo` makes it")
+        raise NoStore(f"there is no store at {shown} yet: `gateway serve` or `gateway demo` makes it")
     return load(key_file)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import pwd
 import shutil
 import subprocess
 import tempfile
@@ -92,15 +93,10 @@ def running_server() -> Iterator[Server]:
 
 def _as_whom() -> dict[str, Any]:
     """Arguments of ``subprocess`` for who runs the server."""
-    return {"user": "nobody", "group": "nogroup" if _has_nogroup() else "nobody", "extra_groups": []} if _root() else {}
-
-
-def _root() -> bool:
-    return os.geteuid() == 0
-
-
-def _has_nogroup() -> bool:
-    return "\nnogroup:" in f"\n{Path('/etc/group').read_text()}"
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
 def _programs(folder: Path) -> Path:

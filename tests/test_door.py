@@ -435,7 +435,7 @@ PROXIES = Server(trusted_proxies=("127.0.0.1/32", "10.0.0.0/8", "fd00::/8"))  # 
             PROXIES, "10.1.1.1", ["203.0.113.9, 192.0.2.1, 10.2.2.2"], "192.0.2.1", id="the last untrusted one"
         ),
         pytest.param(PROXIES, "fd00::1", ["2001:db8::1"], "2001:db8::1", id="IPv6"),
-        pytest.param(PROXIES, "10.1.1.1", [], "10.1.1.1", id="the proxy itself"),
+        pytest.param(PROXIES, "10.1.1.1", [], "0.0.0.0", id="a proxy that does not say for whom"),
         pytest.param(PROXIES, "10.1.1.1", ["unknown"], "0.0.0.0", id="no address"),
         pytest.param(PROXIES, "10.1.1.1", ["192.0.2.1:4711"], "0.0.0.0", id="with a port"),
         pytest.param(PROXIES, "10.1.1.1", [""], "0.0.0.0", id="empty"),

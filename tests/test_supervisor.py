@@ -172,14 +172,15 @@ async def test_the_trouble_is_one_word_and_never_quotes(
 
 
 async def test_what_has_nothing_to_run_is_not_in_the_health_table() -> None:
-    supervisor = supervise(Idle("idle", Settings()), Busy("webhook mode", returns), Busy("busy", well))
-
-    async def gone() -> None:
-        while "webhook mode" in supervisor.health:
-            await asyncio.sleep(0)
-
-    await until(supervisor, gone)
+    supervisor = supervise(Idle("idle", Settings()), Busy("busy", well))
     assert supervisor.health.keys() == {"busy"}
+
+
+async def test_a_run_that_returns_is_started_again_like_one_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = Waits(monkeypatch, enough=2)
+    supervisor = supervise(Busy("a", returns))
+    await until(supervisor, waits.over.wait)
+    assert supervisor.health["a"].trouble == "ended"
 
 
 async def test_readiness_names_the_channel_and_its_trouble(
@@ -196,6 +197,7 @@ async def test_readiness_names_the_channel_and_its_trouble(
 
     broken = asyncio.Event()
     monkeypatch.setattr("channels.telegram.Telegram.run", run)
+    monkeypatch.setattr("channels.telegram.Telegram.runs", True)
     async with (
         start_gateway(only("telegram", "app")) as gateway,
         httpx.AsyncClient(base_url=gateway.http_url, trust_env=False) as client,

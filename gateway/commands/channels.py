@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from channels.registry import BrokenKind, kinds, load
+from gateway.config import Server
 from gateway.loading import ConfigFaults, load_config
 
 #: Settings that every kind has and nobody needs to read about in the list.
@@ -41,24 +42,25 @@ def _configured(config_path: Path) -> dict[str, dict[str, str]]:
         config, channels = load_config(config_path)
     except ConfigFaults as faults:
         return {"": {"kind": "", "state": f"config.yaml cannot be used: {faults.faults[0]}"}}
-    complaints = _complaints(config.server.listen)
+    complaints = _complaints(config.server)
     return {name: {"kind": channel.kind, "state": _state(name, complaints)} for name, channel in channels.items()}
 
 
 def _state(name: str, complaints: list[str] | None) -> str:
     if complaints is None:
-        return "not running"
+        return "not running, or not telling without server.token"
     mine = [c.partition(": ")[2] for c in complaints if c.startswith(f"channel {name}: ")]
     return mine[0] if mine else "ok"
 
 
-def _complaints(listen: str) -> list[str] | None:
-    """What the running node says of itself; None when none runs here."""
-    host, _, port = listen.rpartition(":")
+def _complaints(server: Server) -> list[str] | None:
+    """What the running node says of itself; None when none runs here, or it may not tell (see server.token)."""
+    host, _, port = server.listen.rpartition(":")
+    headers = {"Authorization": f"Bearer {server.token.get_secret_value()}"} if server.token else {}
+    url = f"http://{'127.0.0.1' if host in {'0.0.0.0', ''} else host}:{port}/readyz"  # noqa: S104 - not a binding
     try:
         with httpx.Client(timeout=3, trust_env=False) as client:
-            answer = client.get(f"http://{'127.0.0.1' if host in {'0.0.0.0', ''} else host}:{port}/readyz")  # noqa: S104
-            return [str(complaint) for complaint in answer.json()["complaints"]]
+            return [str(complaint) for complaint in client.get(url, headers=headers).json()["complaints"]]
     except (httpx.HTTPError, ValueError, KeyError):
         return None
 

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.markup import escape
 
 from channels.base import AnyChannel
+from channels.smtp import Smtp
 from gateway.config import Config
 from gateway.node import open_node_store
 from gateway.server import bind
-from store.errors import StoreError, StoreLocked
+from store.database import is_owned
+from store.errors import NoStore, StoreError
 
 
 async def probe(config: Config, channels: Mapping[str, AnyChannel], out: Console) -> int:
-    """Try what the configuration names: the store, the core's address, our own port. 1 when something does not work."""
-    try:
-        store_complaint, runs = await _probe_store(config), False
-    except StoreLocked:
-        store_complaint, runs = None, True  # a running node owns the store, and has our port: both work
-    complaints = [store_complaint, await _probe_core(config), None if runs else _probe_listen(config)]
+    """Try what the configuration names: store, core, our own addresses; nothing is made. 1 when something does not work."""
+    complaints = [await _probe_store(config), await _probe_core(config), *_probe_addresses(config, channels)]
     for complaint in filter(None, complaints):
         out.print(f"[red]✗[/red] {escape(complaint)}")
     if any(complaints):
@@ -34,9 +34,9 @@ async def probe(config: Config, channels: Mapping[str, AnyChannel], out: Console
 
 async def _probe_store(config: Config) -> str | None:
     try:
-        store = await open_node_store(config)
-    except StoreLocked:
-        raise
+        store = await open_node_store(config, owner=False)
+    except NoStore:
+        return None  # the first start makes it
     except StoreError as error:
         return f"store: {error}"
     await store.close()
@@ -44,6 +44,8 @@ async def _probe_store(config: Config) -> str | None:
 
 
 async def _probe_core(config: Config) -> str | None:
+    if config.core.path is not None and not _writable(config.core.path):
+        return f"core.path: {config.core.path} cannot be written"
     if config.core.url is None:
         return None
     parts = urlsplit(config.core.url)
@@ -59,9 +61,23 @@ async def _probe_core(config: Config) -> str | None:
     return None
 
 
-def _probe_listen(config: Config) -> str | None:
-    try:
-        bind(config.server.listen).close()
-    except OSError as error:
-        return str(error.strerror)
-    return None
+def _writable(path: Path) -> bool:
+    """Whether the file, or the nearest folder above it that exists, may be written."""
+    while not path.exists():
+        path = path.parent
+    return os.access(path, os.W_OK)
+
+
+def _probe_addresses(config: Config, channels: Mapping[str, AnyChannel]) -> Iterator[str]:
+    """Our own addresses must be free, unless a node of ours has them."""
+    if config.store.url.startswith("sqlite") and is_owned(config.store.url):
+        return
+    wanted = {"server.listen": config.server.listen}
+    for name, channel in channels.items():
+        if isinstance(channel, Smtp):
+            wanted[f"channels.{name}.listen"] = channel.settings.listen
+    for setting, listen in wanted.items():
+        try:
+            bind(listen, setting).close()
+        except OSError as error:
+            yield str(error.strerror)

@@ -55,43 +55,37 @@ async def replay_on(
             bar.update(task, completed=done, total=of)
 
         try:
-            pieces = await _replay_here(config, channels, selection, progress)
+            queued = await _replay_here(config, channels, selection, progress)
         except StoreLocked:
-            pieces = await _replay_there(config, selection, progress)
-    out.print(f"{pieces} pieces queued again" if pieces else "nothing to replay")
+            queued = await _replay_there(config, selection, progress)
+    out.print(f"{queued} envelopes queued again" if queued else "nothing to replay")
     return 0
 
 
 async def _replay_here(
     config: Config, channels: Mapping[str, AnyChannel], selection: Selection, progress: Callable[[int, int], None]
 ) -> int:
-    """Own the store, or share it on PostgreSQL; requeue, and work until the queue is empty."""
+    """Own the store, or share it on PostgreSQL; requeue, and work until what was requeued is done."""
     store = await open_node_store(config)
     try:
-        pieces = await requeue(store, selection, now, progress)
+        queued = await requeue(store, selection, now, progress)
         pipeline = build_pipeline(config, channels, store, metrics=Metrics(), filed=lambda: None)
-        working = asyncio.create_task(pipeline.run())
-        try:
-            while await store.pending():  # noqa: ASYNC110 - other nodes may do the work
-                await asyncio.sleep(0.05)
-        finally:
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(pipeline.run())
+            for envelope_id in queued:
+                while await store.is_pending(envelope_id):  # noqa: ASYNC110 - other nodes may do the work
+                    await asyncio.sleep(0.05)
             working.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await working
     finally:
         await store.close()
-    return pieces
+    return len(queued)
 
 
 async def _replay_there(config: Config, selection: Selection, progress: Callable[[int, int], None]) -> int:
-    """Ask the node that owns the store."""
-    pieces = 0
-    try:
+    """Ask the node that owns the store. Raise StoreLocked when it takes no commands or does not finish this one."""
+    with contextlib.suppress(control.NoNode):
         async for told in control.ask_requeue(config, selection):
-            if "pieces" in told:
-                pieces = told["pieces"]
-            else:
-                progress(told["done"], told["of"])
-    except control.NoNode:
-        raise StoreLocked("the store is in use by a process that takes no commands; stop it first") from None
-    return pieces
+            if "queued" in told:
+                return told["queued"]
+            progress(told["done"], told["of"])
+    raise StoreLocked("the process that owns the store did not do it; see its log, or stop it and try again")

@@ -24,7 +24,9 @@ class StandInCore:
         self.events: dict[str, dict[str, Any]] = {}
         #: Deliveries of events known already.
         self.repeated = 0
-        self._server = HttpServer(self._serve, f"{parts.hostname}:{80 if parts.port is None else parts.port}")
+        self._server = HttpServer(
+            self._serve, f"{parts.hostname}:{80 if parts.port is None else parts.port}", "core.url"
+        )
 
     @property
     def url(self) -> str:

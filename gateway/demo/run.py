@@ -70,6 +70,13 @@ async def send_letters(node: Node, secrets: Path, told: Callable[[str, Ack], Non
     return sent
 
 
+async def _settle(node: Node) -> None:
+    try:
+        await node.settled()
+    except TimeoutError:
+        raise DemoFailed("not everything was filed and delivered within 60 s; see the log above") from None
+
+
 async def once(
     config: Config,
     channels: Mapping[str, AnyChannel],
@@ -79,12 +86,10 @@ async def once(
     """Send everything, wait until it has arrived, count it. Raise DemoFailed when something is missing."""
     started = time.perf_counter()
     async with stage(config, channels, heard) as (node, core):
+        await _settle(node)  # what an earlier run left behind is not ours to count
         before = await node.store.reconcile()
         sent = await send_letters(node, secrets, lambda _name, _ack: None)
-        try:
-            await node.settled()
-        except TimeoutError:
-            raise DemoFailed("not everything was filed and delivered within 60 s; see the log above") from None
+        await _settle(node)
         after = await node.store.reconcile()
         outcomes = _difference(before.outcomes, after.outcomes)
         owed = after.events["owed"] - before.events["owed"]

@@ -573,12 +573,16 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", [pytest.param(bomb, id=label) for label, bomb in BOMBS.items()])
 def test_a_bomb_is_refused_at_once(bomb: bytes) -> None:
-    began = time.process_time()
-    assert reason(SAFE, replace(say(), body=bomb)) == "xml"
-    assert time.process_time() - began < 0.02
+    assert min(_seconds(lambda: reason(SAFE, replace(say(), body=bomb)) == "xml") for _ in range(3)) < 0.02
     kept = replace(envelope(PLAIN, PLAIN_PEER.unencrypted(b"<xml/>", signed_at=NOW)), body=bomb)
     with pytest.raises(Malformed):
         PLAIN.parse(kept)
+
+
+def _seconds(holds: Callable[[], bool]) -> float:
+    began = time.process_time()
+    assert holds()
+    return time.process_time() - began
 
 
 @pytest.mark.parametrize(

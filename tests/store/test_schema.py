@@ -14,7 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Connection, MetaData, String, inspect, text
 
 from store import schema
-from store.errors import SchemaMismatch
+from store.errors import KeyFileError, SchemaMismatch
 from store.store import Store, open_store
 from store.tables import METADATA
 from tests.store.conftest import Open, envelope, run
@@ -67,7 +67,18 @@ async def test_a_fresh_store_is_made_at_first_start_with_nothing_in_it(store: St
     found = await store._database.read(tables)
     assert found == set(METADATA.tables) | {"alembic_version"}
     for name in METADATA.tables:
-        assert await run(store, text(f"SELECT * FROM {name}")) == []
+        rows = await run(store, text(f"SELECT * FROM {name}"))
+        assert len(rows) == (name == "channel_state"), "only the word which key file it belongs to"
+
+
+async def test_a_store_belongs_to_the_key_file_it_was_made_with(store: Store, url: str, tmp_path: Path) -> None:
+    await store.close()
+    await (await open_store(url, tmp_path / "keys.json")).close()
+    (tmp_path / "elsewhere").mkdir()
+    other = await open_store(f"sqlite:///{tmp_path}/elsewhere/other.db", tmp_path / "elsewhere" / "keys.json")
+    await other.close()
+    with pytest.raises(KeyFileError, match="does not belong to this store"):
+        await open_store(url, tmp_path / "elsewhere" / "keys.json")
 
 
 async def test_a_store_is_found_again(opened: Open) -> None:
