@@ -105,7 +105,8 @@ def _run(job: Coroutine[Any, Any, int]) -> None:
     except (StoreError, DemoFailed, OSError, TimeoutError) as error:
         fail((isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__)
     except DBAPIError as error:
-        fail(f"the database refuses ({type(error.orig.__cause__ or error.orig).__name__}): see store.url")
+        cause = error.orig and (error.orig.__cause__ or error.orig)
+        fail(f"the database refuses ({type(cause).__name__}): see store.url")
     raise typer.Exit(code)
 
 

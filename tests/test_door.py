@@ -468,8 +468,8 @@ async def test_allowed_networks_judge_the_caller_behind_the_proxy(
 
 
 def test_a_busy_address_is_told_with_the_mend(tmp_path: Path) -> None:
-    with contextlib.closing(server.bind("127.0.0.1:0")) as taken:
+    with contextlib.closing(server.bind("127.0.0.1:0", "server.listen")) as taken:
         taken.listen()
         busy = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(OSError, match=f"cannot listen on {busy}: .*; choose another server.listen"):
-            server.bind(busy)
+            server.bind(busy, "server.listen")

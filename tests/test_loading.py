@@ -410,7 +410,10 @@ def test_a_plug_in_is_found_by_its_entry_point(tmp_path: Path) -> None:
         "required": ["loft"],
         "optional": ["allowed_networks", "path_secret"],
     }
-    assert listing["configured"]["birds"] == {"kind": "pigeon", "state": "not running"}
+    assert listing["configured"]["birds"] == {
+        "kind": "pigeon",
+        "state": "not running, or not telling without server.token",
+    }
 
 
 def test_a_variable_of_an_unknown_section_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -298,9 +298,9 @@ def test_answers() -> None:
 
 
 def test_routes_name_the_path_secret() -> None:
-    hidden = WeChatSettings(**REQUIRED, path_secret="f00d")
-    assert [r.path for r in WeChat("wx", hidden).routes()] == ["/channels/wx/f00d"]
-    assert WeChatPeer("wx", hidden).raw_xml("").target.startswith("/channels/wx/f00d?")
+    hidden = WeChatSettings(**REQUIRED, path_secret="f00d-f00d-f00d")
+    assert [r.path for r in WeChat("wx", hidden).routes()] == ["/channels/wx/f00d-f00d-f00d"]
+    assert WeChatPeer("wx", hidden).raw_xml("").target.startswith("/channels/wx/f00d-f00d-f00d?")
 
 
 @pytest.mark.parametrize(

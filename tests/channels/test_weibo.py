@@ -205,9 +205,11 @@ def test_a_blank_body_acknowledges() -> None:
 
 
 def test_routes_name_the_path_secret() -> None:
-    hidden = WeiboSettings(**REQUIRED, path_secret="f00d")
-    assert [(r.path, r.methods) for r in Weibo("wb", hidden).routes()] == [("/channels/wb/f00d", ("GET", "POST"))]
-    assert WeiboPeer("wb", hidden).raw(b"").target.startswith("/channels/wb/f00d?")
+    hidden = WeiboSettings(**REQUIRED, path_secret="f00d-f00d-f00d")
+    assert [(r.path, r.methods) for r in Weibo("wb", hidden).routes()] == [
+        ("/channels/wb/f00d-f00d-f00d", ("GET", "POST"))
+    ]
+    assert WeiboPeer("wb", hidden).raw(b"").target.startswith("/channels/wb/f00d-f00d-f00d?")
 
 
 @pytest.mark.parametrize(("name", "value"), [("app_secret", ""), ("access_token", "token"), ("kind", "wechat")])

@@ -108,6 +108,8 @@ def without_outcome(messages: int) -> Executable:
     return select(UNPACKED.c.envelope_id).where(UNPACKED.c.messages == messages)
 
 
+#: What is wrong elsewhere when a message or its matter has gone.
+CONSEQUENCES = {"matter not opened by exactly one message", "redelivery of a message that is not there"}
 BREAKS = {
     "envelope neither unpacked nor pending": [
         (pending(Stage.UNPACK), lambda subject: delete(WORK).where(WORK.c.subject == subject)),
@@ -160,6 +162,21 @@ BREAKS = {
             lambda subject: update(MESSAGES).where(MESSAGES.c.id == subject).values(matter_id=None),
         ),
     ],
+    "redelivery of a message that is not there": [
+        (
+            settled(Outcome.REDELIVERED),
+            lambda subject: update(MESSAGES).where(MESSAGES.c.id == subject).values(first_id=UUID(int=7)),
+        ),
+    ],
+    "matter not opened by exactly one message": [
+        (
+            select(MESSAGES.c.matter_id).where(MESSAGES.c.outcome == Outcome.ATTACHED),
+            lambda subject: update(MESSAGES).where(MESSAGES.c.matter_id == subject).values(outcome=Outcome.FILED),
+        ),
+    ],
+    "event in a state that is none": [
+        (select(EVENTS.c.id), lambda subject: update(EVENTS).where(EVENTS.c.id == subject).values(state="lost")),
+    ],
     "matter owes the core more or fewer events than were written": [
         (select(MATTERS.c.id), lambda subject: delete(EVENTS).where(EVENTS.c.matter_id == subject)),
         (select(MATTERS.c.id), lambda subject: update(MATTERS).where(MATTERS.c.id == subject).values(revision=9)),
@@ -181,7 +198,8 @@ async def test_each_way_to_be_wrong_names_the_row(
     books = await store.reconcile()
     assert not books.balanced
     assert f"{victim}: {sentence}" in books.offending
-    assert {line.split(": ", 1)[0] for line in books.offending} == {str(victim)}, "nobody else is accused"
+    others = {line.split(": ", 1)[1] for line in books.offending if not line.startswith(str(victim))}
+    assert others <= CONSEQUENCES, "nobody else is accused"
 
 
 async def test_the_first_offending_rows_are_enough(store: Store) -> None:
