@@ -98,6 +98,8 @@ class Server(Strict):
 
     listen: HostPort = "127.0.0.1:8080"
     """Host and port; port 0 takes any free one."""
+    operations_listen: HostPort = "127.0.0.1:0"
+    """Where a process without the role edge tells how it fares (/livez, /readyz, /metrics); 0: any free port, logged."""
     public_url: HttpUrl = "http://127.0.0.1:8080"
     """How providers reach the entrance; request signatures cover it. Without a slash at the end."""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()

@@ -78,9 +78,7 @@ class Node:
         self.supervisor = Supervisor(channels.values(), self.deliver, states, clock=clock)
         for name, channel in channels.items():
             channel.refused = partial(self._count_refusal, name)
-        api = build_api(store, channels, server=config.server, metrics=self.metrics, ready=self.complaints)
-        door = Door(api, channels, self.deliver, server=config.server, metrics=self.metrics, clock=clock)
-        self.http = HttpServer(door, config.server.listen)
+        self.http = self._http_server()
 
     async def deliver(self, envelope: Envelope, change: StateChange | None = None) -> Kept:
         """Keep an envelope for a channel. Raise Rebound, StateConflict or Unavailable; then nothing was kept."""
@@ -101,6 +99,15 @@ class Node:
             self.metrics.flagged.labels(envelope.channel, flag).inc()
         self.pipeline.ring()
         return kept
+
+    def _http_server(self) -> HttpServer:
+        """The entrance; a process without it still tells operations how it fares, on an address of its own."""
+        server = self.config.server
+        api = build_api(self.store, self.channels, server=server, metrics=self.metrics, ready=self.complaints)
+        if Role.EDGE not in self.roles:
+            return HttpServer(api, server.operations_listen, "server.operations_listen")
+        door = Door(api, self.channels, self.deliver, server=server, metrics=self.metrics, clock=self.clock)
+        return HttpServer(door, server.listen)
 
     def _count_refusal(self, channel: str, reason: str) -> None:
         self.metrics.refused.labels(channel, reason).inc()
@@ -157,7 +164,7 @@ class Node:
     async def run(self) -> None:
         """Do what the roles say until cancelled."""
         jobs = {
-            Role.EDGE: [self.http.run_until_stopped, self.supervisor.run],
+            Role.EDGE: [self.supervisor.run],
             Role.PIPELINE: [self.pipeline.run],
             Role.HANDOFF: [self.handoff.run],
         }
@@ -165,6 +172,7 @@ class Node:
             for role in sorted(self.roles):
                 for job in jobs.get(role, []):
                     group.create_task(job())
+            group.create_task(self.http.run_until_stopped())
             group.create_task(control.serve(self))
 
 

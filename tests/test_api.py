@@ -178,3 +178,14 @@ async def test_what_a_client_did_not_bring_it_cannot_tell_from_what_does_not_exi
             foreign, missing = [await get(gateway, path, authorization=f"Bearer {other}") for path in (found, invented)]
             assert foreign.status_code == missing.status_code == 404
             assert foreign.content == missing.content
+
+
+async def test_a_node_that_can_keep_nothing_is_not_ready_until_it_can(start_gateway: Start) -> None:
+    async with start_gateway(only("app")) as gateway:
+        key = (gateway.secrets / "app-key").read_text()
+        app = AppPeer("app", gateway.channel("app").settings, key=key)
+        async with gateway.store_down():
+            ack = await app.say("路灯不亮", sender="1", message_id="1", at=now()).send(gateway)
+            assert ack.status == 503
+            assert (await get(gateway, "/readyz")).status_code == 503
+        assert (await get(gateway, "/readyz")).status_code == 200

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import structlog
 from standardwebhooks.webhooks import Webhook
@@ -18,6 +19,7 @@ from standardwebhooks.webhooks import Webhook
 from channels.simulated import Delivery
 from gateway.demo.citizens import letters, peers
 from gateway.logs import set_up_logging
+from gateway.node import Node, Role, running
 from gateway.testing import PUBLIC_URL, RunningGateway, Start
 from tests.postgres import postgresql
 
@@ -147,3 +149,27 @@ def test_the_search_for_canaries_finds_them() -> None:
     assert _found(CANARY.encode().hex().encode()) == [CANARY]
     assert _found(b"nothing") == []
     assert re.fullmatch(r"\d{11}", CANARY_PHONE)
+
+
+async def test_roles_split_over_processes_of_one_machine_do_the_same_work(
+    start_gateway: Start, postgresql: Any
+) -> None:
+    """On PostgreSQL: one node takes messages in, another files and hands over; both tell how they fare."""
+    url = postgresql.fresh_database()
+
+    def on(document: dict[str, Any]) -> None:
+        document["store"]["url"] = url
+        document["channels"] = {"app": document["channels"]["app"]}
+
+    async with start_gateway(on, roles=[Role.EDGE]) as edge:
+        ack = await _peers(edge)["app"].say("路灯不亮", sender="1", message_id="1", at=datetime.now(UTC)).send(edge)
+        assert ack.ok
+        assert (await edge.books())["pending"] == 1
+        rest = Node(edge.node.config, edge.node.channels, edge.node.store, roles=[Role.PIPELINE, Role.HANDOFF])
+        async with running(rest):
+            await edge.settle()
+            assert rest.http_url != edge.http_url
+            async with httpx.AsyncClient(trust_env=False) as client:
+                told = (await client.get(f"{rest.http_url}/metrics")).text
+        assert 'hotline_outcomes_total{channel="app",outcome="filed"} 1.0' in told
+        assert len(edge.core.events) == 1

@@ -14,6 +14,7 @@ import pytest
 from channels.simulated import HttpDelivery
 from gateway.testing import RunningGateway, Start
 from normalizer.model import Outcome
+from store.values import Stage
 
 
 class Poisoned:
@@ -141,3 +142,29 @@ async def test_a_channel_taken_out_of_the_configuration_keeps_its_envelopes_for_
     async with start_gateway(without) as gateway:
         books = await gateway.books()
         assert (books["envelopes"], books["pending"], books["balanced"]) == (1, 1, True)
+
+
+async def test_poison_that_waits_for_its_next_try_takes_no_place_from_the_rest(
+    start_gateway: Start, poison_kind: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More poison than places: tried again it has two of them, whatever its number."""
+    monkeypatch.setattr("gateway.pipeline.CLAIM", 4)
+
+    def only_poison(document: dict[str, Any]) -> None:
+        document["channels"] = {"poison": {"kind": "poison", "key": "a-key-of-ours", "cure": str(tmp_path / "cure")}}
+
+    async with start_gateway(only_poison, parse_seconds=1.0) as gateway:
+        poisoned = Poisoned(gateway, tmp_path / "cure")
+        await poisoned.send("say", sender="0", message_id="warm")
+        await gateway.settle()
+        for n in range(8):
+            await poisoned.send("hang", message_id=f"h{n}")
+        async with asyncio.timeout(30):
+            while not any(work.attempts for work in gateway.node.pipeline._under_way[Stage.UNPACK].values()):
+                await asyncio.sleep(0.01)
+        await poisoned.send("say", sender="1", message_id="honest")
+        async with asyncio.timeout(30):
+            while len(await gateway.matters()) < 2:
+                await asyncio.sleep(0.01)
+        assert await gateway.node.store.pending() >= 4, "the poison was through before: nothing was shown"
+        poisoned.cure.touch()

@@ -332,3 +332,18 @@ async def test_redelivered_copies_have_a_place_in_the_order_too(store: Store) ->
         await unpacked(store, message())
     rows = await run(store, select(MESSAGES.c.sender_position).order_by(MESSAGES.c.envelope_id))
     assert [row.sender_position for row in rows] == [1, 2, 3]
+
+
+async def test_a_message_without_id_and_time_is_never_taken_for_one_before(store: Store) -> None:
+    """The same words next month are a citizen asking again, not the same delivery."""
+    for _ in range(2):
+        await unpacked(store, message(provider_id=None, sent_at=None))
+    books = await store.reconcile()
+    assert (books.messages, books.outcomes[Outcome.REDELIVERED]) == (2, 0)
+    assert await store.pending() == 2
+
+
+async def test_a_message_without_id_is_known_by_its_time(store: Store) -> None:
+    for _ in range(2):
+        await unpacked(store, message(provider_id=None, sent_at=NOW))
+    assert (await store.reconcile()).outcomes[Outcome.REDELIVERED] == 1

@@ -142,3 +142,10 @@ async def test_envelopes_are_found_page_by_page_and_from_a_time_on(store: Store)
     last = [found.envelope_id for found in await store.replayable(ENDED, after=second[-1], limit=2)]
     assert [*first, *second, *last] == made
     assert [found.envelope_id for found in await store.replayable(ENDED, since=NOW)] == made[1:]
+
+
+async def test_a_notice_is_queued_again_only_when_asked_for(store: Store) -> None:
+    one = await unpacked(store, parsed=Notice(reason="unknown_type"))
+    assert await store.requeue(one.id, NOW) == 0
+    assert await store.requeue(one.id, NOW, (Outcome.NOTICE,)) == 1
+    assert (await store.reconcile()).pending == 1
