@@ -132,7 +132,7 @@ class StoreSettings(Strict):
         if backend not in {"sqlite", "postgresql"}:
             raise ValueError(f"{backend} is not supported; write sqlite:///… or postgresql://…")
         if backend == "sqlite":
-            url = url.set(database=str(_located(Path(url.database or "var/gateway.db"), info).absolute()))
+            url = url.set(database=str(_located(Path(url.database or "var/gateway.db"), info)))
         return url.render_as_string(hide_password=False)
 
 
