@@ -62,6 +62,9 @@ class Node:
         self.clock = clock
         self._keeps = True
         self.metrics = Metrics()
+        # Looked up once: labels() on every delivery costs as much as sealing it.
+        self._envelopes = {name: self.metrics.envelopes.labels(name) for name in channels}
+        self._progress = {name: self.metrics.progress.labels(name) for name in channels}
         self.sink = open_sink(config, clock)
         self.handoff = Handoff(store, self.sink, clock=clock, metrics=self.metrics)
         self.pipeline = build_pipeline(
@@ -93,8 +96,8 @@ class Node:
             self._keeps = False
             raise Unavailable("unavailable") from None
         self._keeps = True
-        self.metrics.envelopes.labels(envelope.channel).inc()
-        self.metrics.progress.labels(envelope.channel).set(self.clock().timestamp())
+        self._envelopes[envelope.channel].inc()
+        self._progress[envelope.channel].set(envelope.received_at.timestamp())
         for flag in envelope.flags:
             self.metrics.flagged.labels(envelope.channel, flag).inc()
         self.pipeline.ring()

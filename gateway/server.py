@@ -17,23 +17,31 @@ from gateway.door import Application
 HEADER_BYTES = 32 * 1024
 #: Bytes of chunk sizes, extensions and trailers allowed for each byte of body; chunks of one byte need five.
 FRAME_BYTES = 8
-#: How long a request's headers may take from the first byte or the connection, seconds.
-HEADER_SECONDS = 10.0
+#: How long a request's head may take, from the connection or the answer before it, and then its body, seconds.
+HEADER_SECONDS, BODY_SECONDS = 10.0, 15.0
 
 
 class _Protocol(HttpToolsProtocol):
-    """Counts the bytes beside a request's body, and the seconds of its head, which httptools does not."""
+    """Counts the bytes beside a request's body, and the seconds until it is in, which httptools does not.
+
+    One timer per connection looks now and then, instead of one per request: on the hot path a time is noted, no more.
+    """
 
     #: Bytes that may still come.
     _spare = HEADER_BYTES
-    _deadline: asyncio.TimerHandle | None = None
+    #: When what we wait for must be in, on the loop's clock; None while it is our turn.
+    _due: float | None = None
+    #: Whether a request is under way: else its answer is out, and nobody waits for the rest of it.
+    _asked = False
+    _watch: asyncio.TimerHandle
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._await_head()
+        self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_is_done()
+        self._watch.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -43,14 +51,18 @@ class _Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def on_headers_complete(self) -> None:
-        self._head_is_done()
-        self._spare = HEADER_BYTES
+        self._spare, self._asked = HEADER_BYTES, True
+        self._due = self.loop.time() + BODY_SECONDS
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        if self._deadline is None:  # else it was answered already, and nobody waits for the rest
+        if self._asked:
             self._spare += (1 + FRAME_BYTES) * len(body)
         super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._due = None
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         pipelined = bool(self.pipeline)  # then the next head is in already
@@ -59,14 +71,14 @@ class _Protocol(HttpToolsProtocol):
             self._await_head()
 
     def _await_head(self) -> None:
-        self._head_is_done()
-        self._spare = HEADER_BYTES
-        self._deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+        self._spare, self._asked = HEADER_BYTES, False
+        self._due = self.loop.time() + HEADER_SECONDS
 
-    def _head_is_done(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _look(self) -> None:
+        now = self.loop.time()
+        if self._due is not None and now >= self._due:
+            self.transport.close()
+        self._watch = self.loop.call_later(HEADER_SECONDS / 4, self._look)
 
 
 class HttpServer(uvicorn.Server):

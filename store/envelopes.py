@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, RowMapping, and_, insert, select, update
+from sqlalchemy import Connection, Row, RowMapping, and_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from normalizer.model import Envelope, Kept
+from store.bulk import insert_rows
 from store.errors import BindingReused, StateChanged, StoreError
 from store.keys import Keyring
 from store.tables import BINDINGS, CHANNEL_STATE, ENVELOPES, WORK
@@ -42,8 +43,8 @@ def keep_many(connection: Connection, keyring: Keyring, deliveries: Sequence[Del
     results = [next(claimed) if d.write is None else _claim_both(connection, keyring, d, d.write) for d in deliveries]
     envelopes = [d.envelope for d, result in zip(deliveries, results, strict=True) if isinstance(result, Kept)]
     if envelopes:
-        connection.execute(insert(ENVELOPES), [_envelope_row(envelope) for envelope in envelopes])
-        connection.execute(insert(WORK), [_work_row(envelope.id, envelope.received_at) for envelope in envelopes])
+        insert_rows(connection, ENVELOPES, [_envelope_row(envelope) for envelope in envelopes])
+        insert_rows(connection, WORK, [_work_row(envelope.id, envelope.received_at) for envelope in envelopes])
     return results
 
 
@@ -100,8 +101,8 @@ def _claim_bindings(
     wanted = {claim["key"]: claim for claim in reversed(claims) if claim is not None}
     if not wanted:
         return [Kept(d.envelope.id) for d in deliveries]
-    claimed = connection.execute(insert_or_ignore(connection, BINDINGS), [wanted[mark] for mark in sorted(wanted)])
-    found = wanted if claimed.rowcount == len(wanted) else _claimed(connection, wanted)
+    claimed = insert_rows(connection, BINDINGS, [wanted[mark] for mark in sorted(wanted)], ignore=True)
+    found = wanted if claimed == len(wanted) else _claimed(connection, wanted)
     return [
         Kept(d.envelope.id) if claim is None else _decided(d, claim["digest"], found[claim["key"]])
         for claim, d in zip(claims, deliveries, strict=True)

@@ -207,6 +207,7 @@ async def test_a_head_over_the_limit_is_cut_off_with_flat_memory(entrance: Runni
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "BODY_SECONDS", 0.3)
     monkeypatch.setattr(server, "HEADER_SECONDS", 0.3)
+    monkeypatch.setattr(server, "BODY_SECONDS", 5.0)
 
 
 async def test_a_body_that_stops_before_its_declared_end_is_refused(impatient: None, entrance: RunningGateway) -> None:
@@ -214,6 +215,14 @@ async def test_a_body_that_stops_before_its_declared_end_is_refused(impatient: N
     assert status(answer) == 408 and b"application/problem+json" in answer
     assert await entrance.refused("app") == {"slow": 1}
     assert await kept(entrance) == 0
+
+
+async def test_a_body_that_never_begins_is_cut_off(
+    impatient: None, entrance: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "BODY_SECONDS", 0.3)
+    assert await exchange(entrance, head("POST /v1/messages", "content-length: 100")) == b""
+    assert await kept(entrance) == 0 and await is_served(entrance, "6")
 
 
 async def drip(gateway: RunningGateway, start: bytes, piece: bytes) -> bytes:
