@@ -60,11 +60,9 @@ class Keyring:
 
     def mark(self, *parts: str | bytes) -> bytes:
         """A 32-byte mark by which equal parts are found again, without revealing them. Parts are length-prefixed."""
+        raw = [part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part for part in parts]
         mac = self._matching.copy()
-        for part in parts:
-            raw = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
-            mac.update(len(raw).to_bytes(8, "big"))
-            mac.update(raw)
+        mac.update(b"".join([piece for part in raw for piece in (len(part).to_bytes(8, "big"), part)]))
         return mac.digest()
 
 

@@ -37,6 +37,8 @@ class BindingRow(SQLModel, table=True):
     """A key that stands for one body, for ever."""
 
     __tablename__ = "bindings"
+    #: One tree instead of two where keys are random.
+    __table_args__ = {"sqlite_with_rowid": False}
 
     key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
     digest: bytes
