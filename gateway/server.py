@@ -107,10 +107,6 @@ class HttpServer(uvicorn.Server):
         found: int = self._socket.getsockname()[1]
         return found
 
-    def close(self) -> None:
-        """Give the address back, when it was never served."""
-        self._socket.close()
-
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals alone."""

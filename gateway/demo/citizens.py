@@ -30,8 +30,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
         "自来水发黄两天了，地址东风巷18号，请回电13800138000。",
     ),
     "mailbox": (
-        "尊敬的市长：\n\n我们小区门口的菜市场占道经营已有半年，消防车进不来，希望有关部门尽快处理。\n\n居民敬上",
-        "市长您好：\n\n感谢环卫工人冒雪清扫道路，特此表扬。",
+        "小区门口菜市场占道经营已有半年，消防车进不来。\n\n希望有关部门尽快处理。\n\n居民敬上",
+        "环卫工人冒雪清扫道路，特此表扬。\n\n市民敬上",
     ),
     "telegram": (
         "The bus stop at Science Avenue has no shelter. Could the city please add one?",
