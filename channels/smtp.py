@@ -8,6 +8,7 @@ is a 451, so that the server in front keeps it and tries again.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
@@ -90,7 +91,8 @@ class Smtp(Channel[SmtpSettings]):
         try:
             return await asyncio.get_running_loop().create_server(lambda: session(desk), host.strip("[]"), int(port))
         except OSError as error:
-            raise OSError(error.errno, f"cannot listen on {self.settings.listen}: {error.strerror}") from None
+            told = os.strerror(error.errno) if error.errno else "no such address"
+            raise OSError(error.errno, f"cannot listen on {self.settings.listen}: {told}; choose another") from None
 
     def parse(self, envelope: Envelope) -> Parsed:
         """Read the mail; automatic mail is a notice."""

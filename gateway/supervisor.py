@@ -65,11 +65,13 @@ class Supervisor:
             wait = min(wait * 2, LONGEST_SECONDS)
 
     async def _once(self, channel: AnyChannel) -> str:
-        """Run it until it fails; why, in one word: the text of an exception may quote a citizen or a secret."""
+        """Run it until it fails; why, without the text of an exception, which may quote a citizen or a secret."""
         try:
             await channel.run(self._deliver, self._states[channel.name])
         except ChannelError as error:
             return error.reason
+        except OSError as error:
+            return error.strerror or type(error).__name__  # the system's words, or ours about an address
         except Exception as error:  # noqa: BLE001 - whatever happens to one channel stays there
             return type(error).__name__
         return "ended"

@@ -157,6 +157,7 @@ async def test_after_running_well_for_a_while_the_waits_begin_anew(monkeypatch: 
         pytest.param(ValueError(QUOTE), "ValueError", id="another: its type"),
         pytest.param(ExceptionGroup(QUOTE, [ValueError(QUOTE)]), "ExceptionGroup", id="a group"),
         pytest.param(TimeoutError(), "TimeoutError", id="a time-out"),
+        pytest.param(OSError(98, "cannot listen on h:25: in use"), "cannot listen on h:25: in use", id="an address"),
     ],
 )
 async def test_the_trouble_is_one_word_and_never_quotes(
