@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
 from ipaddress import ip_address
 from typing import Any, cast
 from uuid import UUID
@@ -49,8 +50,17 @@ _PROTECTED: dict[str, Any] = {
     },
 }
 
-Ready = Callable[[], Awaitable[list[str]]]
-"""What this node cannot do now, a sentence each; empty: ready."""
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a node fares: what it cannot do now, and what is worth knowing; a sentence each."""
+
+    complaints: list[str]
+    notes: list[str]
+
+
+Ready = Callable[[], Awaitable[Condition]]
+"""How this node fares now."""
 
 
 class ReceiptBody(BaseModel):
@@ -134,9 +144,9 @@ def _operations_routes(metrics: Metrics, ready: Ready) -> APIRouter:
     )
     async def readyz(response: Response) -> dict[str, Any]:
         """The node can do its work."""
-        complaints = await ready()
-        response.status_code = 503 if complaints else 200
-        return {"status": "not ready" if complaints else "ready", "complaints": complaints}
+        found = await ready()
+        response.status_code = 503 if found.complaints else 200
+        return {"status": "not ready" if found.complaints else "ready", **asdict(found)}
 
     @router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
     async def exposition() -> Response:

@@ -120,6 +120,10 @@ class StoreSettings(Strict):
     """``sqlite:///path`` for one node, ``postgresql://…`` for one or many."""
     files: LocalPath = Path("var/files")
     """Folder for attachments."""
+    journal: LocalPath = Path("var/journal")
+    """Folder on this machine's own disk: deliveries are kept there while PostgreSQL does not answer."""
+    reserve_megabytes: Annotated[int, Field(ge=0, le=10_000)] = 16
+    """Space kept back on the disk that deliveries are written to, at most a twentieth of it; 0: none."""
 
     @field_validator("url")
     @classmethod
@@ -143,8 +147,8 @@ class Keys(Strict):
     """Made at the first start, mode 0600; back it up apart from the database."""
 
 
-class Core(Strict):
-    """The case core that dispatches matters, and how it gets them."""
+class SinkSettings(Strict):
+    """Where events go, and how."""
 
     sink: Literal["webhook", "file"] = "webhook"
     """``webhook``: CloudEvents by POST; ``file``: one JSON line per event."""
@@ -156,8 +160,8 @@ class Core(Strict):
     """The file of sink ``file``."""
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 15
     """How long one delivery may take (Standard Webhooks advises 15 to 30 s)."""
-    clients: tuple[Client, ...] = ()
-    """Who may post updates."""
+    events_per_second: Annotated[float, Field(gt=0, le=10_000)] = 600
+    """The most that is sent in a second, also after an outage; a node that leads the sink keeps it for all."""
 
     @field_validator("secret")
     @classmethod
@@ -167,7 +171,7 @@ class Core(Strict):
         return value
 
     @model_validator(mode="after")
-    def _complete(self) -> Core:
+    def _complete(self) -> SinkSettings:
         if self.sink == "webhook":
             if self.url is None:
                 raise ValueError("sink webhook needs url, the address the core listens on")
@@ -176,6 +180,22 @@ class Core(Strict):
         elif self.path is None:
             raise ValueError("sink file needs path, the file to append to")
         return self
+
+
+class Core(SinkSettings):
+    """The case core that dispatches matters, and how it gets them."""
+
+    clients: tuple[Client, ...] = ()
+    """Who may post updates."""
+    copies: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")], SinkSettings] = Field(default_factory=dict)
+    """Further sinks that get every event, by a name of yours; each has its own queue, and none waits for another."""
+
+    @field_validator("copies")
+    @classmethod
+    def _other_names(cls, value: dict[str, SinkSettings]) -> dict[str, SinkSettings]:
+        if "core" in value:
+            raise ValueError("core is the name of the case core itself; choose another")
+        return value
 
 
 def _is_webhook_secret(value: str) -> bool:

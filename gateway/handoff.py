@@ -1,40 +1,63 @@
-"""Events to the case core: at least once, in order per matter, retried with back-off, parked but never dropped."""
+"""Events to a sink: at least once, in order per matter, urgent ones first, retried with back-off, parked but never dropped.
+
+One node at a time leads a sink, so its rate and its rest are those of the whole gateway.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
 import structlog
+from aiolimiter import AsyncLimiter
 
+from gateway.breaker import URGENT_SECONDS, Breaker
 from gateway.clock import Clock
 from gateway.metrics import Metrics
 from gateway.sinks import Delivered, Park, Pause, Result, Retry, Sink
 from store.errors import Superseded
-from store.store import Store
+from store.outbox import Outbox
 from store.values import DueEvent
 
 log = structlog.get_logger(__name__)
 
-#: Deliveries under way at once, and how often the outbox is looked at when nobody rings, seconds.
-AT_ONCE, IDLE_SECONDS = 16, 0.5
-#: First and longest wait of the exponential back-off, seconds.
+#: Events taken from the outbox and not settled, and deliveries under way at once.
+TAKEN, AT_ONCE = 256, 32
+#: How often the outbox is looked at when nobody rings, seconds.
+IDLE_SECONDS = 0.5
+#: First and longest wait of an event's exponential back-off, seconds.
 FIRST_SECONDS, LONGEST_SECONDS = 1.0, 600.0
+#: The rate is kept in every slice of a second of this length.
+SLICE_SECONDS = 0.05
 
 
 class Handoff:
-    """Delivers until cancelled; ring ``bell`` when an event was written."""
+    """Delivers one sink's events until cancelled; ring it when an event was written."""
 
     def __init__(
-        self, store: Store, sink: Sink, *, clock: Clock, metrics: Metrics, jitter: Callable[[], float] = random.random
+        self,
+        name: str,
+        outbox: Outbox,
+        sink: Sink,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        events_per_second: float = 600,
+        jitter: Callable[[], float] = random.random,
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store, self._sink, self._clock, self._metrics, self._jitter = store, sink, clock, metrics, jitter
+        self._name, self._outbox, self._sink = name, outbox, sink
+        self._clock, self._metrics, self._jitter = clock, metrics, jitter
+        self._breaker = Breaker(elapsed, jitter)
+        burst = max(1.0, events_per_second * SLICE_SECONDS)
+        self._rate = AsyncLimiter(burst, burst / events_per_second)
+        self._places = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[UUID, asyncio.Task[None]] = {}
         self._bell = asyncio.Event()
-        self._paused_until = clock()
 
     def ring(self) -> None:
         """There is an event to deliver."""
@@ -53,20 +76,37 @@ class Handoff:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
 
+    async def close(self) -> None:
+        """Release what the sink holds."""
+        await self._sink.close()
+
     async def _start(self) -> int:
-        places = AT_ONCE - len(self._under_way)
-        paused = self._clock() < self._paused_until
-        self._metrics.sink_paused.set(paused)
-        if paused or not places:
+        self._metrics.sink_paused.labels(self._name).set(not self._breaker.closed)
+        if not self._outbox.lead.held:
+            return 0
+        places, urgent = self._wanted()
+        if not places:
             return 0
         try:
-            due = await self._store.due_events(self._clock(), places, tuple(self._under_way))
+            due = await self._outbox.due(self._clock(), places, tuple(self._under_way), urgent=urgent)
         except Exception as error:  # noqa: BLE001 - the outbox must be looked at again, whatever it was
-            log.error("claim_failed", stage="handoff", error=type(error).__name__)
+            log.error("claim_failed", stage="handoff", sink=self._name, error=type(error).__name__)
             return 0
+        trying = not self._breaker.closed
         for event in due:
-            self._under_way[event.id] = asyncio.create_task(self._attempt(event))
+            self._under_way[event.id] = asyncio.create_task(self._attempt(event, trying=trying))
         return len(due)
+
+    def _wanted(self) -> tuple[int, bool]:
+        """How many events to take, and whether only immediate ones."""
+        if self._breaker.closed:
+            free = TAKEN - len(self._under_way)
+            return (free if free >= TAKEN // 2 else 0), False
+        if self._under_way:
+            return 0, False
+        if self._breaker.may_try:
+            return 1, False
+        return (1 if self._breaker.may_try_urgent else 0), True
 
     async def _rest(self) -> None:
         try:
@@ -75,9 +115,14 @@ class Handoff:
         except TimeoutError:
             pass
 
-    async def _attempt(self, event: DueEvent) -> None:
+    async def _attempt(self, event: DueEvent, *, trying: bool) -> None:
         try:
-            await self._write(event, await self._deliver(event))
+            async with self._places:
+                await self._rate.acquire()
+                if not trying and not self._breaker.closed:
+                    return  # the sink went away meanwhile: this one was not sent, and goes on waiting
+                result = await self._deliver(event)
+            await self._write(event, result)
         except Superseded:
             log.info("superseded", stage="handoff", event_id=str(event.id))
         except Exception as error:  # noqa: BLE001 - delivered or not, it is sent again: the core knows it by its id
@@ -99,21 +144,28 @@ class Handoff:
         at = self._clock()
         match result:
             case Delivered(case_number):
-                await self._store.event_delivered(event, at, case_number)
+                self._breaker.succeeded()
+                await self._outbox.delivered(event, at, case_number)
                 self._metrics.handoff_seconds.observe((at - event.created_at).total_seconds())
-            case Retry(reason, after_seconds):
-                wait = timedelta(seconds=max(self._back_off(event.attempts), after_seconds))
-                log.warning("handoff_retry", event_id=str(event.id), reason=reason, tries=event.attempts + 1)
-                await self._store.event_postponed(event, reason, at + wait)
             case Park(reason):
+                self._breaker.succeeded()
                 log.error("handoff_parked", event_id=str(event.id), matter_id=str(event.matter_id), reason=reason)
-                await self._store.event_parked(event, reason, at)
+                await self._outbox.parked(event, reason, at)
+            case Retry(reason, after_seconds):
+                if after_seconds:
+                    self._breaker.told(after_seconds)
+                else:
+                    self._breaker.failed()
+                wait = max(self._back_off(event), after_seconds)
+                log.warning("handoff_retry", event_id=str(event.id), reason=reason, tries=event.attempts + 1)
+                await self._outbox.postponed(event, reason, at, at + timedelta(seconds=wait))
             case Pause(reason, seconds):
-                log.error("handoff_paused", reason=reason, seconds=seconds)
-                self._paused_until = at + timedelta(seconds=seconds)
-                await self._store.event_postponed(event, reason, self._paused_until)
+                self._breaker.told(seconds)
+                log.error("handoff_paused", sink=self._name, reason=reason, seconds=seconds)
+                await self._outbox.postponed(event, reason, at, at + timedelta(seconds=seconds))
 
-    def _back_off(self, attempts: int) -> float:
+    def _back_off(self, event: DueEvent) -> float:
         """Exponential, between half and the whole of the step, so that a crowd does not return all at once."""
-        step: float = min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(attempts, 20))
+        longest = URGENT_SECONDS if event.immediate else LONGEST_SECONDS
+        step: float = min(longest, FIRST_SECONDS * 2 ** min(event.attempts, 20))
         return step * (0.5 + self._jitter() / 2)

@@ -30,13 +30,16 @@ class Metrics:
         )
         self.handoff_seconds = self._histogram("hotline_handoff_seconds", "From event to delivery, seconds.")
         self.pending = self._gauge("hotline_pending_envelopes", "Pieces of work waiting in the pipeline.")
+        self.copy_waiting = self._labelled("hotline_copy_waiting", "Events waiting for another sink.", "sink")
         self.waiting = self._gauge("hotline_handoff_waiting", "Events waiting for the core.")
-        self.sink_paused = self._gauge("hotline_sink_paused", "1 while the core refuses us and deliveries pause.")
-        self.progress = Gauge(
+        self.sink_paused = self._labelled("hotline_sink_paused", "1 while a sink is away and is only tried.", "sink")
+        self.journaled = self._gauge("hotline_journal_envelopes", "Kept beside the database, which is away.")
+        self.away = self._gauge("hotline_store_away", "1 while this node cannot work on the database.")
+        self.full = self._gauge("hotline_disk_full", "1 while nothing is accepted because the disk is full.")
+        self.progress = self._labelled(
             "hotline_channel_last_progress_timestamp_seconds",
             "When the channel last delivered anything, Unix time.",
-            ["channel"],
-            registry=self.registry,
+            "channel",
         )
 
     def exposition(self) -> bytes:
@@ -48,6 +51,9 @@ class Metrics:
 
     def _histogram(self, name: str, text: str) -> Histogram:
         return Histogram(name, text, registry=self.registry)
+
+    def _labelled(self, name: str, text: str, label: str) -> Gauge:
+        return Gauge(name, text, [label], registry=self.registry)
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(name, text, registry=self.registry)

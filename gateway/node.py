@@ -16,7 +16,7 @@ import structlog
 from channels.base import AnyChannel, StateChange
 from channels.errors import Rebound, StateConflict, Unavailable
 from gateway import control
-from gateway.api import build_api
+from gateway.api import Condition, build_api
 from gateway.clock import Clock, now
 from gateway.config import Config
 from gateway.door import Door
@@ -25,12 +25,14 @@ from gateway.metrics import Metrics
 from gateway.offload import Offload
 from gateway.pipeline import RETRY_SECONDS, Pipeline
 from gateway.server import HttpServer
-from gateway.sinks import open_sink
+from gateway.sinks import open_sink, sinks_of
 from gateway.supervisor import Health, Supervisor
 from normalizer.model import Envelope, Kept
+from store.books import CORE
 from store.envelopes import StateWrite
 from store.errors import BindingReused, StateChanged, StoreUnavailable
-from store.store import Store, open_store
+from store.opening import Standby, open_store
+from store.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -65,20 +67,29 @@ class Node:
         # Looked up once: labels() on every delivery costs as much as sealing it.
         self._envelopes = {name: self.metrics.envelopes.labels(name) for name in channels}
         self._progress = {name: self.metrics.progress.labels(name) for name in channels}
-        self.sink = open_sink(config, clock)
-        self.handoff = Handoff(store, self.sink, clock=clock, metrics=self.metrics)
+        self.handoffs = {
+            name: Handoff(
+                name,
+                store.outbox(name),
+                open_sink(settings, config.server.public_url, clock),
+                clock=clock,
+                metrics=self.metrics,
+                events_per_second=settings.events_per_second,
+            )
+            for name, settings in sinks_of(config).items()
+        }
         self.pipeline = build_pipeline(
             config,
             channels,
             store,
             metrics=self.metrics,
-            filed=self.handoff.ring,
+            filed=self._ring_handoffs,
             clock=clock,
             retry_seconds=retry_seconds,
             parse_seconds=parse_seconds,
         )
         states = {name: _State(store, name) for name in channels}
-        self.supervisor = Supervisor(channels.values(), self.deliver, states, clock=clock)
+        self.supervisor = Supervisor(channels.values(), self.deliver, states, store.lead, clock=clock)
         for name, channel in channels.items():
             channel.refused = partial(self._count_refusal, name)
         self.http = self._http_server()
@@ -103,10 +114,14 @@ class Node:
         self.pipeline.ring()
         return kept
 
+    def _ring_handoffs(self) -> None:
+        for handoff in self.handoffs.values():
+            handoff.ring()
+
     def _http_server(self) -> HttpServer:
         """The entrance; a process without it still tells operations how it fares, on an address of its own."""
         server = self.config.server
-        api = build_api(self.store, self.channels, server=server, metrics=self.metrics, ready=self.complaints)
+        api = build_api(self.store, self.channels, server=server, metrics=self.metrics, ready=self.condition)
         if Role.EDGE not in self.roles:
             return HttpServer(api, server.operations_listen, "server.operations_listen")
         door = Door(api, self.channels, self.deliver, server=server, metrics=self.metrics, clock=self.clock)
@@ -115,29 +130,47 @@ class Node:
     def _count_refusal(self, channel: str, reason: str) -> None:
         self.metrics.refused.labels(channel, reason).inc()
 
-    async def complaints(self) -> list[str]:
-        """What this node cannot do now; also brings the gauges up to date."""
-        found = [
-            f"channel {name}: {health.trouble or 'not running yet'}"
-            for name, health in self.supervisor.health.items()
-            if Role.EDGE in self.roles and not self._works(name, health)
-        ]
+    async def condition(self) -> Condition:
+        """What this node cannot do now, and what is worth knowing; also brings the gauges up to date."""
+        complaints = self._channel_complaints()
+        notes: list[str] = []
+        journaled = await self.store.journaled()
+        self.metrics.journaled.set(journaled)
+        self.metrics.full.set(self.store.full)
+        if self.store.full:
+            complaints.append("the disk is full: nothing is accepted until there is space again")
         try:
             if not self._keeps:
                 await self.store.probe()
                 self._keeps = True
-            self.metrics.pending.set(await self.store.pending())
-            self.metrics.waiting.set(await self.store.waiting_events())
+            await self._count()
+            self.metrics.away.set(0)
         except StoreUnavailable:
-            found.append("the store is not available")
-        return found
+            self.metrics.away.set(1)
+            (notes if self.store.has_journal else complaints).append("the store is not available")
+        if journaled:
+            notes.append(f"{journaled} deliveries are in the local journal until the database takes them")
+        return Condition(complaints, notes)
+
+    async def _count(self) -> None:
+        self.metrics.pending.set(await self.store.pending())
+        for name in self.handoffs:
+            waiting = await self.store.waiting_events(name)
+            (self.metrics.waiting if name == CORE else self.metrics.copy_waiting.labels(name)).set(waiting)
+
+    def _channel_complaints(self) -> list[str]:
+        return [
+            f"channel {name}: {health.trouble or 'not running yet'}"
+            for name, health in self.supervisor.health.items()
+            if Role.EDGE in self.roles and not self._works(name, health)
+        ]
 
     async def ready(self, seconds: float = 20) -> None:
         """Return once there is nothing to complain about. Raise TimeoutError, naming what there is."""
         complaints: list[str] = []
         try:
             async with asyncio.timeout(seconds):
-                while complaints := await self.complaints():  # noqa: ASYNC110 - the store is among what is asked
+                while complaints := (await self.condition()).complaints:  # noqa: ASYNC110 - the store is among what is asked
                     await asyncio.sleep(0.02)
         except TimeoutError:
             raise TimeoutError("; ".join(complaints)) from None
@@ -150,7 +183,7 @@ class Node:
 
     def _works(self, channel: str, health: Health) -> bool:
         listens = self.channels[channel].listens
-        return health.running and (not listens or self.channels[channel].address is not None)
+        return health.standing_by or (health.running and (not listens or self.channels[channel].address is not None))
 
     @property
     def http_url(self) -> str:
@@ -169,7 +202,7 @@ class Node:
         jobs = {
             Role.EDGE: [self.supervisor.run],
             Role.PIPELINE: [self.pipeline.run],
-            Role.HANDOFF: [self.handoff.run],
+            Role.HANDOFF: [handoff.run for handoff in self.handoffs.values()],
         }
         async with asyncio.TaskGroup() as group:
             for role in sorted(self.roles):
@@ -231,9 +264,16 @@ async def running(node: Node) -> AsyncIterator[Node]:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-            await node.sink.close()
+            for handoff in node.handoffs.values():
+                await handoff.close()
 
 
-async def open_node_store(config: Config, *, owner: bool = True, migrate: bool = False) -> Store:
-    """The store that the configuration names."""
-    return await open_store(config.store.url, Path(config.keys.file), owner=owner, migrate=migrate)
+async def open_node_store(
+    config: Config, *, owner: bool = True, migrate: bool = False, roles: Collection[Role] = ()
+) -> Store:
+    """The store that the configuration names; a node that takes deliveries keeps a journal and a reserve beside it."""
+    settings = config.store
+    standby = Standby(settings.journal, settings.reserve_megabytes * 1024 * 1024) if Role.EDGE in roles else None
+    return await open_store(
+        settings.url, Path(config.keys.file), owner=owner, migrate=migrate, standby=standby, sinks=sinks_of(config)
+    )

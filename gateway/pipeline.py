@@ -33,8 +33,6 @@ log = structlog.get_logger(__name__)
 
 #: Waits before the second and third try, seconds.
 RETRY_SECONDS = (1.0, 5.0)
-#: How long an envelope waits for the one before it, so that a sender's order is kept but a hang holds up nobody.
-ORDER_SECONDS = 1.0
 #: Work under way at once, work that has failed before, and envelopes held in memory (25 MiB each at most).
 CLAIM, SUSPECTS, OPEN = 64, 2, 8
 #: How often the queue is looked at when nobody rings, seconds.
@@ -63,8 +61,6 @@ class Pipeline:
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = asyncio.Semaphore(OPEN)
         self._bells = {stage: asyncio.Event() for stage in Stage}
-        self._last_unpacked = asyncio.Event()
-        self._last_unpacked.set()
 
     def ring(self) -> None:
         """There is an envelope to unpack."""
@@ -88,14 +84,16 @@ class Pipeline:
                 await self._rest(stage)
 
     async def _start(self, stage: Stage) -> int:
-        mine, now = self._under_way[stage], self._clock()
-        found: list[Work] = []
+        mine = self._under_way[stage]
+        failed = sum(work.attempts > 0 for work in mine.values())
+        places, suspects = CLAIM - len(mine) + failed, SUSPECTS - failed
+        if places < CLAIM // 2:
+            return 0
         try:
-            for failed, most in ((False, CLAIM), (True, SUSPECTS)):
-                places = most - sum((work.attempts > 0) == failed for work in mine.values())
-                found += await self._store.claim(stage, now, places, tuple(mine), failed=failed) if places else []
+            found = await self._store.claim(stage, self._clock(), places, tuple(mine), suspects=suspects)
         except Exception as error:  # noqa: BLE001 - the queue must be looked at again, whatever it was
-            log.error("claim_failed", stage=stage, error=type(error).__name__)
+            if self._store.trouble is None:  # otherwise said already
+                log.error("claim_failed", stage=stage, error=type(error).__name__)
             return 0
         for work in found:
             mine[work.sequence] = work
@@ -113,22 +111,17 @@ class Pipeline:
     def _step(self, work: Work) -> Coroutine[None, None, None]:
         if work.stage is Stage.DIGEST:
             return self._digest(work)
-        before, self._last_unpacked = self._last_unpacked, asyncio.Event()
-        return self._unpack(work, before, self._last_unpacked)
+        return self._unpack(work)
 
     # -- the two steps ---------------------------------------------------------------------------------------------
 
-    async def _unpack(self, work: Work, before: asyncio.Event, done: asyncio.Event) -> None:
-        try:
-            async with self._open:
-                envelope = await self._store.envelope(work.subject)
-                channel = self._channel(envelope.channel)
-                parsed = await self._offload.parse(channel, envelope, suspect=work.attempts > 0)
-                await _patiently(before)
-                found = parsed or Notice(reason="empty")
-                writing = self._store.unpack(Unpacking(work, envelope, found, self._clock()))
-        finally:
-            done.set()
+    async def _unpack(self, work: Work) -> None:
+        async with self._open:
+            envelope = await self._store.envelope(work.subject)
+            channel = self._channel(envelope.channel)
+            parsed = await self._offload.parse(channel, envelope, suspect=work.attempts > 0)
+            found = parsed or Notice(reason="empty")
+            writing = self._store.unpack(Unpacking(work, envelope, found, self._clock()))
         for outcome in await writing:
             self._metrics.outcomes.labels(channel.name, outcome).inc()
         self._bells[Stage.DIGEST].set()
@@ -189,12 +182,3 @@ class Pipeline:
     async def _end(self, work: Work, outcome: Outcome, reason: str) -> None:
         channel = await self._store.give_up(work, outcome, reason, self._clock())
         self._metrics.outcomes.labels(channel, outcome).inc()
-
-
-async def _patiently(before: asyncio.Event) -> None:
-    """Wait for the envelope before, but not for ever."""
-    try:
-        async with asyncio.timeout(ORDER_SECONDS):
-            await before.wait()
-    except TimeoutError:
-        pass

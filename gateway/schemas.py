@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from channels.app import App
 from channels.registry import kinds, load
-from gateway.api import build_api, describe
+from gateway.api import Condition, build_api, describe
 from gateway.config import Config, Server
 from gateway.metrics import Metrics
 from normalizer.model import HotlineMatter
@@ -48,8 +48,8 @@ def openapi() -> dict[str, Any]:
     return describe(build_api(store, channels, server=Server(), metrics=Metrics(), ready=_never), channels)
 
 
-async def _never() -> list[str]:
-    return []
+async def _never() -> Condition:
+    return Condition([], [])
 
 
 def documents() -> dict[str, str]:

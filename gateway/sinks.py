@@ -18,7 +18,7 @@ from cloudevents.core.v1.event import CloudEvent
 from standardwebhooks.webhooks import Webhook
 
 from gateway.clock import Clock
-from gateway.config import Config
+from gateway.config import Config, SinkSettings
 from store.values import DueEvent
 
 #: Bytes of an answer read at most; a case number is short.
@@ -212,12 +212,16 @@ class FileSink:
         """Nothing is held open."""
 
 
-def open_sink(config: Config, clock: Clock) -> Sink:
-    """The sink that ``core`` names."""
-    core, source = config.core, config.server.public_url
-    if core.path is not None and core.sink == "file":
-        return FileSink(core.path, source)
-    assert core.url is not None and core.secret is not None  # noqa: S101 - the settings refuse anything else
+def sinks_of(config: Config) -> dict[str, SinkSettings]:
+    """Every sink by name: the case core, and its copies."""
+    return {"core": config.core, **config.core.copies}
+
+
+def open_sink(settings: SinkSettings, source: str, clock: Clock) -> Sink:
+    """The sink that the settings describe; ``source`` is the CloudEvents source."""
+    if settings.path is not None and settings.sink == "file":
+        return FileSink(settings.path, source)
+    assert settings.url is not None and settings.secret is not None  # noqa: S101 - the settings refuse anything else
     return WebhookSink(
-        core.url, core.secret.get_secret_value(), source, timeout_seconds=core.timeout_seconds, clock=clock
+        settings.url, settings.secret.get_secret_value(), source, timeout_seconds=settings.timeout_seconds, clock=clock
     )

@@ -1,9 +1,12 @@
-"""Keeps every channel's ``run`` alive: one failing channel stops only itself, and is started again with back-off."""
+"""Keeps every channel's ``run`` alive: one failing channel stops only itself, and is started again with back-off.
+
+A server of its own runs on every node; what polls runs on the one that leads it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +15,7 @@ import structlog
 from channels.base import AnyChannel, Deliver, State
 from channels.errors import ChannelError
 from gateway.clock import Clock
+from store.membership import Lead
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +27,8 @@ class Health:
     """How a channel's ``run`` fares."""
 
     running: bool
+    #: Another node runs it; this one stands by.
+    standing_by: bool = False
     #: One word; None while all is well.
     trouble: str | None = None
     since: datetime | None = None
@@ -36,12 +42,14 @@ class Supervisor:
         channels: Iterable[AnyChannel],
         deliver: Deliver,
         states: Mapping[str, State],
+        lead: Callable[[str], Lead],
         *,
         clock: Clock,
         first_seconds: float = FIRST_SECONDS,
     ) -> None:
         self._channels = [c for c in channels if c.runs]
-        self._deliver, self._states, self._clock, self._first = deliver, states, clock, first_seconds
+        self._deliver, self._states, self._lead = deliver, states, lead
+        self._clock, self._first = clock, first_seconds
         #: By channel name; a channel that has nothing to run is not in it.
         self.health: dict[str, Health] = {channel.name: Health(running=False) for channel in self._channels}
 
@@ -49,7 +57,20 @@ class Supervisor:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
             for channel in self._channels:
-                group.create_task(self._keep_alive(channel))
+                group.create_task(self._keep_alive(channel) if channel.listens else self._take_turns(channel))
+
+    async def _take_turns(self, channel: AnyChannel) -> None:
+        """Run what polls on one node at a time: two would take each other's messages, or take them twice."""
+        lead = self._lead(f"channel:{channel.name}")
+        while True:
+            self.health[channel.name] = Health(running=False, standing_by=True)
+            await lead.gained()
+            running = asyncio.create_task(self._keep_alive(channel))
+            try:
+                await lead.lost()
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
 
     async def _keep_alive(self, channel: AnyChannel) -> None:
         wait = self._first

@@ -98,7 +98,7 @@ def start_gateway(tmp_path: Path) -> Start:
     from gateway.demo.core import StandInCore  # noqa: PLC0415
     from gateway.demo.secrets import make_secrets  # noqa: PLC0415
     from gateway.loading import load_config  # noqa: PLC0415
-    from gateway.node import Node, open_node_store, running  # noqa: PLC0415
+    from gateway.node import Node, Role, open_node_store, running  # noqa: PLC0415
 
     @contextlib.asynccontextmanager
     async def start(
@@ -113,7 +113,7 @@ def start_gateway(tmp_path: Path) -> Start:
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(document, allow_unicode=True))
         try:
             config, channels = load_config(tmp_path / "config.yaml")
-            store = await open_node_store(config)
+            store = await open_node_store(config, roles=tuple(Role))
             try:
                 async with running(Node(config, channels, store, **{"retry_seconds": (0.05, 0.05)} | options)) as node:
                     await node.ready()
@@ -142,7 +142,7 @@ def settings(core_url: str) -> dict[str, Any]:
 
     return {
         "server": {"listen": "127.0.0.1:0", "public_url": PUBLIC_URL},
-        "store": {"url": "sqlite:///gateway.db", "files": "files"},
+        "store": {"url": "sqlite:///gateway.db", "files": "files", "journal": "journal", "reserve_megabytes": 1},
         "keys": {"file": "keys.json"},
         "core": {"url": core_url, "secret": secret("core-secret")},
         "channels": {

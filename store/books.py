@@ -10,11 +10,14 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, true
 
 from normalizer.model import Outcome
+from store.events import GOING, WAITING, undelivered_before
 from store.tables import ENVELOPES, EVENTS, MATTERS, MESSAGES, UNPACKED, WORK
 from store.values import Books, Receipt, Stage
 
 #: Offending rows named at most; the first tell enough.
 SHOWN = 20
+#: The sink whose events the books count; copies for others come and go with the settings.
+CORE = "core"
 #: Of what is owed to the core.
 EVENT_STATES = ("delivered", "waiting", "parked")
 
@@ -64,7 +67,7 @@ def _events(connection: Connection, since: datetime | None) -> dict[str, int]:
     grouped = (
         select(EVENTS.c.state, func.count().label("number"))
         .join(MATTERS, MATTERS.c.id == EVENTS.c.matter_id)
-        .where(recent)
+        .where(recent, EVENTS.c.sink == CORE)
         .group_by(EVENTS.c.state)
     )
     states = {row.state: row.number for row in connection.execute(grouped)}
@@ -116,8 +119,29 @@ def _faults(recent: ColumnElement[bool], since: datetime | None) -> Iterator[tup
     yield "matter not opened by exactly one message", select(MATTERS.c.id).where(since_then, openers != 1)
     yield "event in a state that is none", select(EVENTS.c.id).where(EVENTS.c.state.not_in(EVENT_STATES))
     filed = select(MATTERS.c.id).where(MATTERS.c.filed_at >= since if since else true())
-    events = select(func.count()).where(EVENTS.c.matter_id == MATTERS.c.id).scalar_subquery()
+    events = select(func.count()).where(EVENTS.c.matter_id == MATTERS.c.id, EVENTS.c.sink == CORE).scalar_subquery()
+    yield from _order_faults()
     yield "matter owes the core more or fewer events than were written", filed.where(MATTERS.c.revision != events)
+
+
+def _order_faults() -> Iterator[tuple[str, Select[Any]]]:
+    """What waits for nobody would wait for ever; what does not wait would overtake."""
+    before = WORK.alias("before")
+    in_lane = (before.c.lane == WORK.c.lane, before.c.sequence != WORK.c.sequence)
+    yield (
+        "message waits in its lane for nobody",
+        select(WORK.c.subject).where(
+            WORK.c.waits, ~select(before.c.sequence).where(*in_lane, ~before.c.waits).exists()
+        ),
+    )
+    yield (
+        "message does not wait for another of its lane",
+        select(WORK.c.subject).where(
+            ~WORK.c.waits, select(before.c.sequence).where(*in_lane, ~before.c.waits).exists()
+        ),
+    )
+    yield "event waits for nobody", select(EVENTS.c.id).where(EVENTS.c.waits, WAITING, ~undelivered_before())
+    yield "event does not wait for the one before", select(EVENTS.c.id).where(GOING, undelivered_before())
 
 
 def pending(connection: Connection) -> int:
@@ -132,9 +156,9 @@ def is_pending(connection: Connection, envelope_id: UUID) -> bool:
     return connection.execute(queued.limit(1)).scalar() is not None
 
 
-def waiting_events(connection: Connection) -> int:
-    """Events the core has not got yet and that are not parked."""
-    return _count(connection, select(EVENTS.c.id).where(EVENTS.c.state == "waiting"))
+def waiting_events(connection: Connection, sink: str = CORE) -> int:
+    """Events the sink has not got yet and that are not parked."""
+    return _count(connection, select(EVENTS.c.sink).where(EVENTS.c.sink == sink, WAITING))
 
 
 def receipt(connection: Connection, envelope_id: UUID) -> Receipt | None:

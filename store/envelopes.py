@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, RowMapping, and_, select, update
+from sqlalchemy import Connection, Row, RowMapping, and_, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from normalizer.model import Envelope, Kept
+from normalizer.model import Envelope, Kept, Outcome
 from store.bulk import insert_rows
 from store.errors import BindingReused, StateChanged, StoreError
 from store.keys import Keyring
-from store.tables import BINDINGS, CHANNEL_STATE, ENVELOPES, WORK
+from store.queue import record, work_row
+from store.tables import BINDINGS, CHANNEL_STATE, ENVELOPES, UNPACKED, WORK
 from store.values import Stage
 
 
@@ -44,8 +44,50 @@ def keep_many(connection: Connection, keyring: Keyring, deliveries: Sequence[Del
     envelopes = [d.envelope for d, result in zip(deliveries, results, strict=True) if isinstance(result, Kept)]
     if envelopes:
         insert_rows(connection, ENVELOPES, [_envelope_row(envelope) for envelope in envelopes])
-        insert_rows(connection, WORK, [_work_row(envelope.id, envelope.received_at) for envelope in envelopes])
+        insert_rows(connection, WORK, [work_row(Stage.UNPACK, item.id, item.received_at) for item in envelopes])
     return results
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An envelope on its way from a journal, and the row of its binding."""
+
+    envelope: Envelope
+    key: bytes | None = None
+    digest: bytes | None = None
+
+
+def keep_moved(connection: Connection, moved: Sequence[Moved]) -> int:
+    """Keep what was acknowledged elsewhere; what is here already, stays as it is. How many were new.
+
+    A key that stands for another body here cannot be refused any more: such an envelope is kept and ends ``malformed``,
+    for a person to see.
+    """
+    inserted = insert_or_ignore(connection, ENVELOPES).returning(ENVELOPES.c.id)
+    rows = sorted((_envelope_row(item.envelope) for item in moved), key=lambda row: row["id"].bytes)
+    new = set(connection.execute(inserted, rows).scalars())
+    claims = {item.key: item for item in moved if item.key is not None}
+    if claims:
+        wanted = [
+            {"key": key, "digest": claims[key].digest, "envelope_id": claims[key].envelope.id} for key in sorted(claims)
+        ]
+        insert_rows(connection, BINDINGS, wanted, ignore=True)
+    bound = _claimed(connection, claims) if claims else {}
+    ours = [item for item in moved if item.envelope.id in new]
+    rebound = [item.envelope for item in ours if item.key is not None and bound[item.key]["digest"] != item.digest]
+    for envelope in rebound:
+        _end_rebound(connection, envelope)
+    refused = {envelope.id for envelope in rebound}
+    queued = [item.envelope for item in ours if item.envelope.id not in refused]
+    if queued:
+        insert_rows(connection, WORK, [work_row(Stage.UNPACK, item.id, item.received_at) for item in queued])
+    return len(new)
+
+
+def _end_rebound(connection: Connection, envelope: Envelope) -> None:
+    ended = {"at": envelope.received_at, "messages": 0, "outcome": Outcome.MALFORMED, "reason": "rebound"}
+    connection.execute(insert(UNPACKED), {"envelope_id": envelope.id} | ended)
+    record(connection, envelope.id, Outcome.MALFORMED, "rebound", envelope.received_at)
 
 
 def _claim_both(connection: Connection, keyring: Keyring, delivery: Delivery, write: StateWrite) -> Kept | StoreError:
@@ -68,10 +110,6 @@ def _envelope_row(envelope: Envelope) -> dict[str, Any]:
         "body": envelope.body,
         "context": {"query": envelope.query, "context": dict(envelope.context)},
     }
-
-
-def _work_row(subject: UUID, at: datetime) -> dict[str, Any]:
-    return {"stage": Stage.UNPACK, "subject": subject, "lane": None, "attempts": 0, "not_before": at}
 
 
 def read_envelope(row: Row[Any]) -> Envelope:

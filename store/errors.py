@@ -8,6 +8,7 @@ StoreError
 ├── SchemaMismatch     the database is older or newer than this program
 ├── NoStore            there is nothing to read yet
 ├── StoreLocked        another process owns this SQLite file
+├── BackupRefused      a backup cannot be made there, or cannot be used
 └── KeyFileError       the key file is missing beside a filled store, another store's, readable by others, or damaged
 """
 
@@ -49,6 +50,10 @@ class NoStore(StoreError):
 
 class StoreLocked(StoreError):
     """Another process owns this SQLite file."""
+
+
+class BackupRefused(StoreError):
+    """A backup cannot be made there, or cannot be used."""
 
 
 class KeyFileError(StoreError):

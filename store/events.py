@@ -1,67 +1,208 @@
-"""The outbox: events owed to the case core, in order per matter."""
+"""The outbox: events owed to each sink, in order per matter, what is urgent first.
+
+Whoever changes a matter's events holds the matter's row locked, so that "nothing undelivered stands before this event"
+stays true until the commit.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, exists, select, update
+import uuid_utils.compat
+from sqlalchemy import ColumnElement, Connection, Select, exists, insert, select, text, update
 
+from normalizer.model import HotlineMatter, Urgency
 from store.errors import KeyFileError, Superseded
+from store.nodes import leads
 from store.tables import EVENTS, MATTERS
-from store.values import DueEvent
+from store.values import DueEvent, Filing, ParkedEvent
+
+#: What is urgent overtakes.
+RANKS = {Urgency.IMMEDIATE: 0, Urgency.URGENT: 1, Urgency.ROUTINE: 2}
+#: As the partial indexes say it.
+WAITING, GOING, PARKED = text("state = 'waiting'"), text("state = 'waiting' AND NOT waits"), text("state = 'parked'")
 
 
-def due_events(connection: Connection, now: datetime, limit: int, under_way: Collection[UUID]) -> list[DueEvent]:
-    """Waiting events whose time has come, oldest first; none overtakes an earlier one of its matter."""
-    earlier = EVENTS.alias("earlier")
-    blocked = exists().where(
-        earlier.c.matter_id == EVENTS.c.matter_id,
-        earlier.c.sequence < EVENTS.c.sequence,
-        earlier.c.state != "delivered",
-    )
-    columns = [column for column in EVENTS.columns if column is not EVENTS.c.payload]
-    due = (
-        select(*columns)
-        .where(EVENTS.c.state == "waiting", EVENTS.c.not_before <= now, EVENTS.c.id.not_in(list(under_way)), ~blocked)
-        .order_by(EVENTS.c.not_before, EVENTS.c.id)
-        .limit(limit)
-    )
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A node on behalf of a sink: it may write what became of events while it leads."""
+
+    sink: str
+    node_id: UUID
+
+    def check(self, connection: Connection) -> None:
+        """Raise Superseded when another node leads, or may."""
+        if not leads(connection, self.node_id, lead_name(self.sink)):
+            raise Superseded(f"sink {self.sink}")
+
+
+def lead_name(sink: str) -> str:
+    """The name of the lead over a sink."""
+    return f"sink:{sink}"
+
+
+def owe_event(connection: Connection, filing: Filing, sinks: Collection[str], at: datetime) -> None:
+    """Write the event for every sink, in the transaction that writes the matter (whose row it has locked)."""
+    matter, rank = filing.matter, RANKS[filing.matter.urgency]
+    event = {
+        "id": uuid_utils.compat.uuid7(),
+        "matter_id": matter.matter_id,
+        "sequence": matter.revision,
+        "type": filing.event_type,
+        "created_at": at,
+        "payload": matter.model_dump(mode="json"),
+        "state": "waiting",
+        "rank": rank,
+        "attempts": 0,
+        "not_before": at,
+        "put_off_at": at,
+    }
+    behind = _behind(connection, matter) if matter.revision > 1 else set()
+    connection.execute(insert(EVENTS), [event | {"sink": sink, "waits": sink in behind} for sink in sinks])
+    if behind:  # what stands before an urgent event must not hold it up
+        slower = update(EVENTS).where(EVENTS.c.matter_id == matter.matter_id, EVENTS.c.rank > rank, WAITING)
+        connection.execute(slower.values(rank=rank))
+
+
+def _behind(connection: Connection, matter: HotlineMatter) -> set[str]:
+    """The sinks that have not got every event of the matter."""
+    open_ = select(EVENTS.c.sink).where(EVENTS.c.matter_id == matter.matter_id, EVENTS.c.state != "delivered")
+    return set(connection.execute(open_.distinct()).scalars())
+
+
+def due_events(
+    connection: Connection, sink: str, now: datetime, limit: int, under_way: Collection[UUID], *, urgent: bool
+) -> list[DueEvent]:
+    """Events whose time has come, the most urgent first, then the oldest; ``urgent``: only immediate ones."""
+    found: list[Any] = []
+    for query in _due(sink, now, urgent=urgent):
+        taken = [*under_way, *(row.id for row in found)]
+        if len(found) < limit:
+            found += connection.execute(query.where(EVENTS.c.id.not_in(taken)).limit(limit - len(found)))
+    payloads = _payloads(connection, sink, [row.id for row in found])
     return [
-        DueEvent(r.id, r.matter_id, r.sequence, r.type, r.created_at, _payload(connection, r.id), r.attempts)
-        for r in connection.execute(due).all()
+        DueEvent(
+            *(r.id, r.matter_id, r.sequence, r.type, r.created_at, payloads.get(r.id), r.attempts, sink),
+            immediate=r.rank == RANKS[Urgency.IMMEDIATE],
+        )
+        for r in found
     ]
 
 
-def _payload(connection: Connection, event_id: UUID) -> dict[str, Any] | None:
-    """One by one, so that a row that cannot be opened does not stop the others."""
+def _due(sink: str, now: datetime, *, urgent: bool) -> Iterator[Select[Any]]:
+    columns = [column for column in EVENTS.columns if column is not EVENTS.c.payload]
+    for rank in (0,) if urgent else sorted(RANKS.values()):
+        ranked = (EVENTS.c.sink == sink, ~EVENTS.c.waits, EVENTS.c.rank == rank, EVENTS.c.not_before <= now)
+        yield select(*columns).where(*ranked, WAITING).order_by(EVENTS.c.not_before, EVENTS.c.id)
+    # a clock that has been put back must not hold up what was put off by it
+    back = select(*columns).where(EVENTS.c.sink == sink, EVENTS.c.put_off_at > now, GOING)
+    yield (back.where(EVENTS.c.rank == 0) if urgent else back).order_by(EVENTS.c.put_off_at)
+
+
+def _payloads(connection: Connection, sink: str, ids: list[UUID]) -> dict[UUID, dict[str, Any]]:
+    """Together; one by one where a row cannot be opened, so that it does not stop the others."""
+    wanted = select(EVENTS.c.id, EVENTS.c.payload).where(EVENTS.c.sink == sink)
     try:
-        found: dict[str, Any] = connection.execute(select(EVENTS.c.payload).where(EVENTS.c.id == event_id)).scalar_one()
+        return {row.id: row.payload for row in connection.execute(wanted.where(EVENTS.c.id.in_(ids)))}
     except KeyFileError:
-        return None
+        pass
+    found = {}
+    for event_id in ids:
+        try:
+            found[event_id] = connection.execute(wanted.where(EVENTS.c.id == event_id)).one().payload
+        except KeyFileError:
+            continue
     return found
 
 
-def delivered(connection: Connection, event: DueEvent, at: datetime, case_number: str | None = None) -> None:
-    """The core has it; its case number is kept when it told one."""
-    _settle(connection, event, state="delivered", settled_at=at)
-    if case_number is not None:
-        connection.execute(update(MATTERS).where(MATTERS.c.id == event.matter_id).values(case_number=case_number))
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The sink has an event, and perhaps told a case number."""
+
+    event: DueEvent
+    at: datetime
+    case_number: str | None = None
 
 
-def postponed(connection: Connection, event: DueEvent, reason: str, not_before: datetime) -> None:
-    """The core may take it later."""
-    _settle(connection, event, attempts=event.attempts + 1, reason=reason, not_before=not_before)
+def delivered_many(connection: Connection, sender: Sender, deliveries: Sequence[Delivery]) -> list[Superseded | None]:
+    """Settle what was delivered, and let the next event of each matter go."""
+    sender.check(connection)
+    matters = sorted({delivery.event.matter_id for delivery in deliveries})
+    _lock(connection, matters)
+    ids = [delivery.event.id for delivery in deliveries]
+    done = update(EVENTS).where(EVENTS.c.id.in_(ids), EVENTS.c.sink == sender.sink, WAITING)
+    done = done.values(state="delivered", settled_at=deliveries[0].at).returning(EVENTS.c.id)
+    settled = set(connection.execute(done).scalars())
+    _release(connection, sender.sink, matters)
+    numbered = [delivery for delivery in deliveries if delivery.case_number is not None and sender.sink == "core"]
+    for delivery in numbered:
+        case = update(MATTERS).where(MATTERS.c.id == delivery.event.matter_id)
+        connection.execute(case.values(case_number=delivery.case_number))
+    return [None if event_id in settled else Superseded(f"event {event_id}") for event_id in ids]
 
 
-def parked(connection: Connection, event: DueEvent, reason: str, at: datetime) -> None:
-    """The core will never take it as it is: a person must look. Later events of the matter wait behind it."""
-    _settle(connection, event, state="parked", attempts=event.attempts + 1, reason=reason, settled_at=at)
+def _lock(connection: Connection, matters: list[UUID]) -> None:
+    connection.execute(select(MATTERS.c.id).where(MATTERS.c.id.in_(matters)).order_by(MATTERS.c.id).with_for_update())
 
 
-def _settle(connection: Connection, event: DueEvent, **values: object) -> None:
-    mine = (EVENTS.c.id == event.id, EVENTS.c.state == "waiting", EVENTS.c.attempts == event.attempts)
-    if connection.execute(update(EVENTS).where(*mine).values(**values)).rowcount != 1:
+def _release(connection: Connection, sink: str, matters: list[UUID]) -> None:
+    free = update(EVENTS).where(EVENTS.c.matter_id.in_(matters), EVENTS.c.sink == sink, EVENTS.c.waits, WAITING)
+    connection.execute(free.where(~undelivered_before()).values(waits=False))
+
+
+def undelivered_before() -> ColumnElement[bool]:
+    """A condition on an event: an earlier one of its matter has not been delivered to its sink."""
+    earlier = EVENTS.alias("earlier")
+    return exists().where(
+        earlier.c.matter_id == EVENTS.c.matter_id,
+        earlier.c.sink == EVENTS.c.sink,
+        earlier.c.sequence < EVENTS.c.sequence,
+        earlier.c.state != "delivered",
+    )
+
+
+def postponed(
+    connection: Connection, sender: Sender, event: DueEvent, reason: str, at: datetime, until: datetime
+) -> None:
+    """The sink may take it later."""
+    again = {"attempts": event.attempts + 1, "reason": reason, "not_before": until, "put_off_at": at}
+    _settle(connection, sender, event, again)
+
+
+def parked(connection: Connection, sender: Sender, event: DueEvent, reason: str, at: datetime) -> None:
+    """The sink will never take it as it is: a person must look. Later events of the matter wait behind it."""
+    stopped = {"state": "parked", "attempts": event.attempts + 1, "reason": reason, "settled_at": at}
+    _settle(connection, sender, event, stopped)
+
+
+def _settle(connection: Connection, sender: Sender, event: DueEvent, values: dict[str, Any]) -> None:
+    sender.check(connection)
+    mine = (EVENTS.c.id == event.id, EVENTS.c.sink == sender.sink, EVENTS.c.attempts == event.attempts, WAITING)
+    if connection.execute(update(EVENTS).where(*mine).values(values)).rowcount != 1:
         raise Superseded(f"event {event.id}")
+
+
+def parked_events(connection: Connection, after: UUID | None, limit: int) -> list[ParkedEvent]:
+    """A page of what waits for a person, in order of its writing, and how much waits behind each."""
+    columns = (EVENTS.c.id, EVENTS.c.sink, EVENTS.c.matter_id, EVENTS.c.type, EVENTS.c.reason, EVENTS.c.settled_at)
+    page = select(*columns, MATTERS.c.tracking_code).join(MATTERS, MATTERS.c.id == EVENTS.c.matter_id).where(PARKED)
+    if after is not None:
+        page = page.where(EVENTS.c.id > after)
+    rows = connection.execute(page.order_by(EVENTS.c.id, EVENTS.c.sink).limit(limit)).all()
+    return [ParkedEvent(*row, behind=_behind_count(connection, row.sink, row.matter_id)) for row in rows]
+
+
+def _behind_count(connection: Connection, sink: str, matter_id: UUID) -> int:
+    waiting = select(EVENTS.c.id).where(EVENTS.c.sink == sink, EVENTS.c.matter_id == matter_id, EVENTS.c.waits, WAITING)
+    return len(connection.execute(waiting).all())
+
+
+def retry(connection: Connection, event_id: UUID, at: datetime) -> int:
+    """Let a parked event go again under its own id, for every sink where it is parked; how many."""
+    again = update(EVENTS).where(EVENTS.c.id == event_id, PARKED)
+    values = {"state": "waiting", "attempts": 0, "not_before": at, "put_off_at": at, "settled_at": None}
+    return connection.execute(again.values(values)).rowcount

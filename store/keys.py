@@ -19,6 +19,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from store import disk
 from store.errors import KeyFileError
 
 KEY_BYTES = 32
@@ -107,12 +108,4 @@ def _create(path: Path) -> None:
         pass  # another process was faster: its file counts
     finally:
         draft.unlink()
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    disk.sync(path.parent)

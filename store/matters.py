@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -21,9 +22,10 @@ from normalizer.model import (
 )
 from store.envelopes import insert_or_ignore
 from store.errors import Superseded
+from store.events import owe_event
 from store.keys import Keyring
-from store.messages import finish_work, record
-from store.tables import CALLERS, CONTACTS, EVENTS, MATTERS, MESSAGES
+from store.queue import finish_work, record
+from store.tables import CALLERS, CONTACTS, MATTERS, MESSAGES
 from store.values import Decide, Filing, Work
 
 HISTORY = timedelta(days=30)
@@ -31,18 +33,27 @@ HISTORY = timedelta(days=30)
 SCOPED = frozenset({ContactType.APP, ContactType.WECHAT})
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Who files: with these keys, as this node, for these sinks."""
+
+    keyring: Keyring
+    node_id: UUID
+    sinks: tuple[str, ...]
+
+
 def file_matter(
-    connection: Connection, keyring: Keyring, work: Work, kept: KeptMessage, decide: Decide, at: datetime
+    connection: Connection, desk: Desk, work: Work, kept: KeptMessage, decide: Decide, at: datetime
 ) -> Filing:
     """Decide and write, while the caller's row is locked: no two nodes can both look, find nothing, and file."""
-    finish_work(connection, work)
-    caller_id = _lock_caller(connection, keyring, kept.message, at)
+    finish_work(connection, desk.node_id, work)
+    caller_id = _lock_caller(connection, desk.keyring, kept.message, at)
     filing = decide(caller_id, _recall(connection, kept, caller_id))
     if filing.verdict.outcome is Outcome.FILED:
         _insert_matter(connection, filing.matter, at)
     else:
         _amend_matter(connection, filing.matter)
-    _owe_event(connection, filing, at)
+    owe_event(connection, filing, desk.sinks, at)
     settled = {
         "caller_id": caller_id,
         "matter_id": filing.matter.matter_id,
@@ -146,23 +157,6 @@ def _amend_matter(connection: Connection, matter: HotlineMatter) -> None:
     )
     if changed.rowcount != 1:
         raise Superseded(f"matter {matter.matter_id}")
-
-
-def _owe_event(connection: Connection, filing: Filing, at: datetime) -> None:
-    connection.execute(
-        insert(EVENTS),
-        {
-            "id": uuid_utils.compat.uuid7(),
-            "matter_id": filing.matter.matter_id,
-            "sequence": filing.matter.revision,
-            "type": filing.event_type,
-            "created_at": at,
-            "payload": filing.matter.model_dump(mode="json"),
-            "state": "waiting",
-            "attempts": 0,
-            "not_before": at,
-        },
-    )
 
 
 def get_matter(

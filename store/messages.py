@@ -1,15 +1,15 @@
-"""Unpacking: from a kept envelope to messages, each unique by the database's word; and the queue of work."""
+"""Unpacking: from a kept envelope to messages, each unique by the database's word."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import Connection, and_, delete, exists, func, insert, select, true, update
+from sqlalchemy import Connection, and_, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from normalizer.digest import digest
@@ -17,7 +17,8 @@ from normalizer.model import Envelope, KeptMessage, Message, Notice, Outcome, Pa
 from store.envelopes import insert_or_ignore
 from store.errors import Superseded
 from store.keys import Keyring
-from store.tables import ENVELOPES, MESSAGES, SENDERS, TRANSITIONS, UNPACKED, WORK
+from store.queue import Digest, add_digests, finish_work, record, take
+from store.tables import ENVELOPES, MESSAGES, SENDERS, UNPACKED
 from store.values import Stage, Work
 
 
@@ -31,60 +32,9 @@ class Unpacking:
     at: datetime
 
 
-def claim(
-    connection: Connection,
-    stage: Stage,
-    now: datetime,
-    limit: int,
-    under_way: Collection[int],
-    *,
-    failed: bool | None = None,
-) -> list[Work]:
-    """Due work in order of arrival, at most one per lane: the next of a sender waits for the one before it.
-
-    ``failed`` tells apart what has failed before and what has not, so that poison does not take the place of the rest.
-    """
-    earlier = WORK.alias("earlier")
-    waits = exists().where(
-        earlier.c.lane == WORK.c.lane, earlier.c.stage == WORK.c.stage, earlier.c.sequence < WORK.c.sequence
-    )
-    tries = true() if failed is None else (WORK.c.attempts > 0) == failed
-    due = (
-        select(WORK)
-        .where(
-            WORK.c.stage == stage, WORK.c.not_before <= now, WORK.c.sequence.not_in(sorted(under_way)), ~waits, tries
-        )
-        .order_by(WORK.c.sequence)
-        .limit(limit)
-    )
-    return [Work(r.sequence, Stage(r.stage), r.subject, r.lane, r.attempts) for r in connection.execute(due)]
-
-
-def finish_work(connection: Connection, work: Work) -> None:
-    """Take the work off the queue. Raise Superseded when somebody else did it, so that the transaction is undone."""
-    if not _take(connection, work):
-        raise Superseded(f"work {work.sequence}")
-
-
-def _take(connection: Connection, work: Work) -> bool:
-    return bool(connection.execute(delete(WORK).where(WORK.c.sequence == work.sequence)).rowcount == 1)
-
-
-def postpone(connection: Connection, work: Work, reason: str, at: datetime, not_before: datetime) -> None:
-    """Count a failed try and put the work off."""
-    changed = connection.execute(
-        update(WORK)
-        .where(WORK.c.sequence == work.sequence, WORK.c.attempts == work.attempts)
-        .values(attempts=work.attempts + 1, not_before=not_before)
-    )
-    if changed.rowcount != 1:
-        raise Superseded(f"work {work.sequence}")
-    record(connection, work.subject, "retry", reason, at)
-
-
-def give_up(connection: Connection, work: Work, outcome: Outcome, reason: str, at: datetime) -> str:
+def give_up(connection: Connection, node_id: UUID, work: Work, outcome: Outcome, reason: str, at: datetime) -> str:
     """End the work with an outcome that is an error of theirs or ours; the name of the channel it came by."""
-    finish_work(connection, work)
+    finish_work(connection, node_id, work)
     record(connection, work.subject, outcome, reason, at)
     if work.stage is Stage.UNPACK:
         _write_unpacked(connection, [_unpacked_row(work.subject, at, 0, outcome, reason)])
@@ -97,17 +47,12 @@ def give_up(connection: Connection, work: Work, outcome: Outcome, reason: str, a
     return channel
 
 
-def record(connection: Connection, subject: UUID, step: str, reason: str | None, at: datetime) -> None:
-    """Write down a step in the life of an envelope or message."""
-    connection.execute(insert(TRANSITIONS), {"subject": subject, "step": step, "reason": reason, "at": at})
-
-
 def unpack_many(
-    connection: Connection, keyring: Keyring, unpackings: Sequence[Unpacking]
+    connection: Connection, keyring: Keyring, node_id: UUID, unpackings: Sequence[Unpacking]
 ) -> list[tuple[Outcome, ...] | Superseded]:
     """Write what the envelopes hold, in this order; per envelope the outcomes that are final already."""
     in_order = sorted(range(len(unpackings)), key=lambda index: unpackings[index].work.sequence)
-    taken = {index for index in in_order if _take(connection, unpackings[index].work)}
+    taken = {index for index in in_order if take(connection, node_id, unpackings[index].work)}
     mine = [unpacking for index, unpacking in enumerate(unpackings) if index in taken]
     if not mine:
         return [Superseded("unpack")] * len(unpackings)
@@ -169,6 +114,7 @@ def _message_row(keyring: Keyring, unpacking: Unpacking, position: int, message:
         "flags": " ".join(dict.fromkeys((*unpacking.envelope.flags, *message.flags))),
         "content": message.model_dump(mode="json"),
         "at": unpacking.at,
+        "arrival": unpacking.work.sequence,
     }
 
 
@@ -214,22 +160,12 @@ def _insert_messages(connection: Connection, rows: list[dict[str, Any]]) -> list
     new, again = [r for r in rows if r["id"] in won], [r for r in rows if r["id"] not in won]
     if new:
         _flag_reused_ids(connection, new)
-        connection.execute(insert(WORK), [_digest_work(row) for row in new])
+        add_digests(connection, [Digest(row["id"], row["sender"], row["arrival"], row["at"]) for row in new])
     return _settle_redeliveries(connection, again) if again else []
 
 
 def _columns(row: dict[str, Any]) -> dict[str, Any]:
     return {column.name: row[column.name] for column in MESSAGES.columns if column.name in row}
-
-
-def _digest_work(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "stage": Stage.DIGEST,
-        "subject": row["id"],
-        "lane": row["sender"],
-        "attempts": 0,
-        "not_before": row["at"],
-    }
 
 
 def _settle_redeliveries(connection: Connection, rows: list[dict[str, Any]]) -> list[UUID]:

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from normalizer.model import Message, Outcome
 from store.keys import Keyring
-from store.messages import record, sender_mark
+from store.messages import sender_mark
+from store.queue import Digest, add_digests, lock_lane, record, work_row
 from store.tables import ENVELOPES, MESSAGES, UNPACKED, WORK
 from store.values import Replayable, Stage
 
@@ -39,9 +40,12 @@ def requeue(
 
 
 def _queue(connection: Connection, stage: Stage, subject: UUID, lane: bytes | None, at: datetime) -> None:
-    connection.execute(
-        insert(WORK), {"stage": stage, "subject": subject, "lane": lane, "attempts": 0, "not_before": at}
-    )
+    """What is run again goes before what waits: it arrived before."""
+    if lane is None:
+        connection.execute(insert(WORK), work_row(stage, subject, at))
+    else:
+        lock_lane(connection, lane)
+        add_digests(connection, [Digest(subject, lane, 0, at)])
     record(connection, subject, "replayed", None, at)
 
 

@@ -54,13 +54,18 @@ def tie_keys(connection: Connection, keyring: Keyring, *, owner: bool) -> None:
         raise KeyFileError("this key file does not belong to this store: restore the one that was made with it")
 
 
-def check(connection: Connection) -> None:
-    """Raise SchemaMismatch unless the database is at this program's revision."""
+def is_older(connection: Connection) -> bool:
+    """Whether migrations are missing. Raise SchemaMismatch when the database is newer than this program."""
     present = MigrationContext.configure(connection).get_current_revision()
     scripts = ScriptDirectory.from_config(config())
     if present == scripts.get_current_head():
-        return
-    known = {script.revision for script in scripts.walk_revisions()}
-    if present is None or present in known:
-        raise SchemaMismatch("the store is older than this program: stop all nodes and run `gateway migrate`")
+        return False
+    if present is None or present in {script.revision for script in scripts.walk_revisions()}:
+        return True
     raise SchemaMismatch("the store is newer than this program: install the version that made it")
+
+
+def check(connection: Connection) -> None:
+    """Raise SchemaMismatch unless the database is at this program's revision."""
+    if is_older(connection):
+        raise SchemaMismatch("the store is older than this program: stop all nodes and run `gateway migrate`")

@@ -5,39 +5,60 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, select
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, select
 
 from normalizer.model import Envelope, HotlineMatter, Kept, KeptMessage, Message, Outcome
-from store import books, envelopes, events, matters, messages, replay, schema
-from store.database import Database, open_database
-from store.envelopes import Delivery, StateWrite
-from store.errors import NoStore
+from store import books, envelopes, events, matters, messages, queue, replay
+from store.envelopes import StateWrite
 from store.group import GroupCommit
-from store.keys import Keyring, load, load_or_create
+from store.keeping import Keeping
+from store.keys import Keyring
+from store.matters import Desk
+from store.membership import Lead, Membership
 from store.messages import Unpacking
-from store.sealed import unlock
+from store.outbox import Outbox
 from store.tables import ENVELOPES
-from store.values import Books, Decide, DueEvent, Filing, Receipt, Replayable, Stage, Work
+from store.transactions import Database
+from store.values import Books, Decide, Filing, ParkedEvent, Receipt, Replayable, Stage, Work
 
 
 class Store:
-    """Everything the gateway remembers. Open with :func:`open_store`."""
+    """Everything the gateway remembers. Open with :func:`store.opening.open_store`."""
 
-    def __init__(self, database: Database, keyring: Keyring) -> None:
-        self._database = database
-        self._keyring = keyring
-        self._keeping = GroupCommit[Delivery, Kept](self._keep_many)
+    def __init__(
+        self,
+        database: Database,
+        keyring: Keyring,
+        keeping: Keeping,
+        membership: Membership,
+        sinks: Collection[str],
+    ) -> None:
+        self._database, self._keyring, self._keeping, self._membership = database, keyring, keeping, membership
         self._unpacking = GroupCommit[Unpacking, tuple[Outcome, ...]](self._unpack_many)
+        self._sinks = tuple(sinks)
+        self._outboxes: dict[str, Outbox] = {}
 
     async def close(self) -> None:
-        """Finish what is under way and release the database."""
+        """Finish what is under way, tell the other nodes, release the database."""
         await self._keeping.close()
         await self._unpacking.close()
+        for outbox in self._outboxes.values():
+            await outbox.close()
+        await self._membership.close()
         await self._database.close()
+
+    # -- this node among others --------------------------------------------------------------------------------------
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the database cannot be worked on now; None while it can."""
+        return self._membership.trouble
+
+    def lead(self, name: str) -> Lead:
+        """Stand for something that one node does at a time, from now on."""
+        return self._membership.lead(name)
 
     # -- envelopes -------------------------------------------------------------------------------------------------
 
@@ -46,12 +67,21 @@ class Store:
 
         Raise BindingReused, StateChanged or StoreUnavailable; then nothing of this envelope was kept.
         """
-        return await self._keeping.add(Delivery(envelope, write))
+        return await self._keeping.keep(envelope, write)
 
-    async def _keep_many(self, deliveries: Sequence[Delivery]) -> Sequence[Kept | Exception]:
-        return await self._database.write(
-            lambda connection: envelopes.keep_many(connection, self._keyring, deliveries), urgent=True
-        )
+    @property
+    def has_journal(self) -> bool:
+        """Whether deliveries are taken while the database is away."""
+        return self._keeping.has_journal
+
+    @property
+    def full(self) -> bool:
+        """Whether the disk is, so that nothing new is taken."""
+        return self._keeping.full
+
+    async def journaled(self) -> int:
+        """Envelopes that this node keeps in its journal because the database does not answer."""
+        return await self._keeping.journaled()
 
     async def envelope(self, envelope_id: UUID) -> Envelope:
         """One envelope. Raise sqlalchemy's NoResultFound when there is none."""
@@ -81,11 +111,13 @@ class Store:
     # -- work ------------------------------------------------------------------------------------------------------
 
     async def claim(
-        self, stage: Stage, now: datetime, limit: int, under_way: Collection[int] = (), *, failed: bool | None = None
+        self, stage: Stage, now: datetime, limit: int, under_way: Collection[int] = (), *, suspects: int | None = None
     ) -> list[Work]:
-        """Due work in order of arrival, one per sender at most, without what is under way here."""
-        return await self._database.read(
-            lambda connection: messages.claim(connection, stage, now, limit, under_way, failed=failed)
+        """Hold due work for this node, in order of arrival, one per sender at most; see :func:`store.queue.claim`."""
+        node_id = self._membership.id
+        return await self._database.write(
+            lambda connection: queue.claim(connection, node_id, stage, now, limit, under_way, suspects=suspects),
+            durable=False,
         )
 
     def unpack(self, unpacking: Unpacking) -> asyncio.Future[tuple[Outcome, ...]]:
@@ -97,17 +129,22 @@ class Store:
         return self._unpacking.add(unpacking)
 
     async def _unpack_many(self, unpackings: Sequence[Unpacking]) -> Sequence[tuple[Outcome, ...] | Exception]:
+        node_id = self._membership.id
         return await self._database.write(
-            lambda connection: messages.unpack_many(connection, self._keyring, unpackings)
+            lambda connection: messages.unpack_many(connection, self._keyring, node_id, unpackings)
         )
 
     async def postpone(self, work: Work, reason: str, at: datetime, not_before: datetime) -> None:
         """Count a failed try and put the work off."""
-        await self._database.write(lambda connection: messages.postpone(connection, work, reason, at, not_before))
+        node_id = self._membership.id
+        await self._database.write(lambda connection: queue.postpone(connection, node_id, work, reason, at, not_before))
 
     async def give_up(self, work: Work, outcome: Outcome, reason: str, at: datetime) -> str:
         """End the work as ``malformed`` or ``failed``; the name of the channel it came by."""
-        return await self._database.write(lambda connection: messages.give_up(connection, work, outcome, reason, at))
+        node_id = self._membership.id
+        return await self._database.write(
+            lambda connection: messages.give_up(connection, node_id, work, outcome, reason, at)
+        )
 
     async def message(self, message_id: UUID) -> KeptMessage:
         """One message by our id."""
@@ -121,8 +158,9 @@ class Store:
 
     async def file_matter(self, work: Work, kept: KeptMessage, decide: Decide, at: datetime) -> Filing:
         """Decide under the caller's lock and write matter, outcome and event. Raise Superseded, StoreUnavailable."""
+        desk = Desk(self._keyring, self._membership.id, self._sinks)
         return await self._database.write(
-            lambda connection: matters.file_matter(connection, self._keyring, work, kept, decide, at)
+            lambda connection: matters.file_matter(connection, desk, work, kept, decide, at)
         )
 
     async def matter(
@@ -141,27 +179,25 @@ class Store:
 
     # -- events ----------------------------------------------------------------------------------------------------
 
-    async def due_events(self, now: datetime, limit: int, under_way: Collection[UUID] = ()) -> list[DueEvent]:
-        """Events to deliver now, in order per matter."""
-        return await self._database.read(lambda connection: events.due_events(connection, now, limit, under_way))
+    def outbox(self, sink: str = "core") -> Outbox:
+        """What a sink has not got yet."""
+        if sink not in self._outboxes:
+            self._outboxes[sink] = Outbox(self._database, self._membership, sink)
+        return self._outboxes[sink]
 
-    async def event_delivered(self, event: DueEvent, at: datetime, case_number: str | None = None) -> None:
-        """The core has it."""
-        await self._database.write(lambda connection: events.delivered(connection, event, at, case_number))
+    async def parked_events(self, after: UUID | None = None, limit: int = 100) -> list[ParkedEvent]:
+        """A page of the events that wait for a person, in order of their writing."""
+        return await self._database.read(lambda connection: events.parked_events(connection, after, limit))
 
-    async def event_postponed(self, event: DueEvent, reason: str, not_before: datetime) -> None:
-        """The core may take it later."""
-        await self._database.write(lambda connection: events.postponed(connection, event, reason, not_before))
-
-    async def event_parked(self, event: DueEvent, reason: str, at: datetime) -> None:
-        """The core will not take it: a person must look."""
-        await self._database.write(lambda connection: events.parked(connection, event, reason, at))
+    async def retry_event(self, event_id: UUID, at: datetime) -> int:
+        """Let a parked event go again; how many sinks wait for it now."""
+        return await self._database.write(lambda connection: events.retry(connection, event_id, at))
 
     # -- books -----------------------------------------------------------------------------------------------------
 
     async def reconcile(self, since: datetime | None = None) -> Books:
         """Count everything and name what does not add up."""
-        return await self._database.read(lambda connection: books.reconcile(connection, since))
+        return await self._database.read(lambda connection: books.reconcile(connection, since), seconds=None)
 
     async def pending(self) -> int:
         """Pieces of work in the queue."""
@@ -171,9 +207,9 @@ class Store:
         """Whether an envelope or a message of it is in the queue."""
         return await self._database.read(lambda connection: books.is_pending(connection, envelope_id))
 
-    async def waiting_events(self) -> int:
-        """Events the core has not got yet."""
-        return await self._database.read(books.waiting_events)
+    async def waiting_events(self, sink: str = "core") -> int:
+        """Events the sink has not got yet, parked ones aside."""
+        return await self._database.read(lambda connection: books.waiting_events(connection, sink))
 
     async def replayable(
         self, outcomes: tuple[str, ...], since: datetime | None = None, after: UUID | None = None, limit: int = 100
@@ -190,36 +226,3 @@ class Store:
         return await self._database.write(
             lambda connection: replay.requeue(connection, self._keyring, envelope_id, at, outcomes)
         )
-
-
-async def open_store(url: str, key_file: Path, *, owner: bool = True, migrate: bool = False) -> Store:
-    """Open the store, making schema and key file when both are new.
-
-    ``owner=False`` reads beside the node that owns a SQLite file. ``migrate=True`` brings an older schema up to date;
-    otherwise it raises SchemaMismatch. Raise StoreLocked, StoreUnavailable, KeyFileError.
-    """
-    engines: list[Engine] = []
-    database = open_database(url, engines.append, owner=owner)
-    try:
-        fresh = await database.read(schema.is_empty)
-        keyring = _keyring(url, key_file, fresh=fresh, owner=owner)
-        for engine in engines:
-            unlock(engine, keyring)
-        if fresh or migrate:
-            await database.write(schema.upgrade)
-        await database.read(schema.check)
-        run = database.write if owner else database.read
-        await run(lambda connection: schema.tie_keys(connection, keyring, owner=owner))
-    except BaseException:
-        await database.close()
-        raise
-    return Store(database, keyring)
-
-
-def _keyring(url: str, key_file: Path, *, fresh: bool, owner: bool) -> Keyring:
-    if owner:
-        return load_or_create(key_file, fresh=fresh)
-    if fresh:
-        shown = make_url(url).render_as_string(hide_password=True)
-        raise NoStore(f"there is no store at {shown} yet: `gateway serve` or `gateway demo` makes it")
-    return load(key_file)

@@ -1,7 +1,8 @@
 """The tables. Personal columns are ``Sealed``; what must be found again by a person's data is a keyed mark.
 
 Envelopes are append-only. ``work`` is the queue of what is still to be done, in order of arrival; a row leaves it in
-the transaction that does the work, which makes "done" and "no longer queued" one fact.
+the transaction that does the work, which makes "done" and "no longer queued" one fact. A node may work on what it holds
+while its row in ``nodes`` has not expired; that row's id is the fencing token of everything it writes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ from store.sealed import Sealed, SealedJson
 
 #: SQLite counts row ids only in a column declared INTEGER.
 SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index over some rows; the condition is text because a planner uses it only where it can prove it."""
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
 
 class EnvelopeRow(SQLModel, table=True):
@@ -46,23 +52,34 @@ class BindingRow(SQLModel, table=True):
 
 
 class WorkRow(SQLModel, table=True):
-    """Something still to be done: unpack an envelope, or digest a message."""
+    """Something still to be done: unpack an envelope, or digest a message. A row is held by one node at a time."""
 
     __tablename__ = "work"
     __table_args__ = (
-        Index("work_due", "stage", "not_before", "sequence"),
-        Index("work_lane", "lane", "sequence"),
+        # Each is as small as what it finds: a million rows that wait cost a claim nothing.
+        _partial("work_fresh", "stage", "sequence", where="attempts = 0 AND NOT waits AND holder IS NULL"),
+        _partial("work_again", "stage", "not_before", where="attempts > 0 AND NOT waits AND holder IS NULL"),
+        _partial("work_held", "holder", where="holder IS NOT NULL"),
+        _partial("work_lane", "lane", "arrival", "sequence", where="lane IS NOT NULL"),
     )
 
-    #: Order of arrival.
     sequence: int | None = Field(default=None, sa_column=Column(SEQUENCE, primary_key=True, autoincrement=True))
     stage: str
     #: Envelope or message.
     subject: UUID
     #: Mark of the sender whose messages wait for each other; None: waits for nobody.
     lane: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    #: Place of the envelope in the order of arrival: the sequence of its own work; None for that work itself.
+    arrival: int | None = Field(default=None, sa_column=Column(BigInteger))
+    #: An earlier message of the lane is still in the queue.
+    waits: bool
     attempts: int
     not_before: datetime
+    #: When that was said: a clock that shows less has been put back, and nothing waits for it.
+    put_off_at: datetime
+    #: The node that does it, and since when by the database's clock.
+    holder: UUID | None = None
+    held_since: datetime | None = None
 
 
 class UnpackedRow(SQLModel, table=True):
@@ -170,30 +187,55 @@ class MatterRow(SQLModel, table=True):
 
 
 class EventRow(SQLModel, table=True):
-    """An event owed to the case core, written with the matter it tells of."""
+    """An event owed to the case core, written with the matter it tells of; one row for each sink that takes it."""
 
     __tablename__ = "events"
     __table_args__ = (
-        Index("events_order", "matter_id", "sequence", unique=True),
-        Index(
-            "events_due",
-            "not_before",
-            sqlite_where=text("state = 'waiting'"),
-            postgresql_where=text("state = 'waiting'"),
-        ),
+        Index("events_order", "matter_id", "sink", "sequence", unique=True),
+        _partial("events_due", "sink", "waits", "rank", "not_before", where="state = 'waiting'"),
+        _partial("events_put_off", "sink", "put_off_at", where="state = 'waiting' AND NOT waits"),
+        _partial("events_parked", "sink", "matter_id", where="state = 'parked'"),
     )
 
     id: UUID = Field(primary_key=True)
+    #: ``core``, or the name of a copy.
+    sink: str = Field(primary_key=True)
     matter_id: UUID = Field(foreign_key="matters.id")
     sequence: int
     type: str
     created_at: datetime
     payload: Any = Field(sa_column=Column(SealedJson("events.payload"), nullable=False))
+    #: ``waiting``, ``delivered`` or ``parked``.
     state: str
+    #: 0 immediate, 1 urgent, 2 routine: what is urgent overtakes.
+    rank: int
+    #: An earlier event of the matter has not been delivered.
+    waits: bool
     attempts: int
     not_before: datetime
+    #: When that was said; see ``work``.
+    put_off_at: datetime
     reason: str | None = None
     settled_at: datetime | None = None
+
+
+class NodeRow(SQLModel, table=True):
+    """A node that works on this store, for as long as its lease lasts; a lapsed one comes back under a new id."""
+
+    __tablename__ = "nodes"
+
+    id: UUID = Field(primary_key=True)
+    #: By the database's clock.
+    expires_at: datetime
+
+
+class LeadRow(SQLModel, table=True):
+    """What one node does at a time: a mailbox, a long poll, a sink."""
+
+    __tablename__ = "leads"
+
+    name: str = Field(primary_key=True)
+    node_id: UUID
 
 
 class ChannelStateRow(SQLModel, table=True):
@@ -217,4 +259,4 @@ METADATA = SQLModel.metadata
 ENVELOPES, BINDINGS, WORK, UNPACKED = table(EnvelopeRow), table(BindingRow), table(WorkRow), table(UnpackedRow)
 MESSAGES, SENDERS, TRANSITIONS = table(MessageRow), table(SenderRow), table(TransitionRow)
 CALLERS, CONTACTS, MATTERS, EVENTS = table(CallerRow), table(ContactRow), table(MatterRow), table(EventRow)
-CHANNEL_STATE = table(ChannelStateRow)
+CHANNEL_STATE, NODES, LEADS = table(ChannelStateRow), table(NodeRow), table(LeadRow)

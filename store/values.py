@@ -61,6 +61,25 @@ class DueEvent:
     #: The matter's document; None when the key file cannot open it.
     payload: dict[str, Any] | None
     attempts: int
+    #: Who is to have it: ``core``, or the name of a copy.
+    sink: str = "core"
+    #: Danger to life: it overtakes, and is not put off for long.
+    immediate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedEvent:
+    """An event that a sink refused: a person must look."""
+
+    id: UUID
+    sink: str
+    matter_id: UUID
+    type: str
+    reason: str | None
+    at: datetime | None
+    tracking_code: str
+    #: Later events of the matter that wait for it.
+    behind: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,7 @@ async def reached(core: Core, places: list[tuple[UUID, int]]) -> bool:
 
 async def waits(store: Store, clock: Clock) -> bool:
     """Nothing is due at this hour."""
-    return not await store.due_events(clock(), 100)
+    return not await store.outbox().due(clock(), 100)
 
 
 async def test_a_parked_event_holds_back_its_own_matter_only(filed: RunningGateway) -> None:
@@ -337,7 +337,7 @@ async def test_a_core_that_comes_up_late_gets_everything_and_its_case_number_is_
 
 
 async def tried(store: Store) -> bool:
-    return bool([event for event in await store.due_events(now() + timedelta(days=1), 9) if event.attempts >= 2])
+    return bool([event for event in await store.outbox().due(now() + timedelta(days=1), 9) if event.attempts >= 2])
 
 
 class Cuts:

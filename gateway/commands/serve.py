@@ -21,7 +21,7 @@ async def serve_until_stopped(config: Config, channels: Mapping[str, AnyChannel]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    store = await open_node_store(config)
+    store = await open_node_store(config, roles=roles)
     try:
         async with running(Node(config, channels, store, roles=roles)) as node:
             log.info("serving", http=node.http_url, channels=sorted(channels), roles=sorted(node.roles))

@@ -16,7 +16,7 @@ from gateway.clock import now
 from gateway.config import Config
 from gateway.demo.citizens import letters, peers
 from gateway.demo.core import StandInCore
-from gateway.node import Node, open_node_store, running
+from gateway.node import Node, Role, open_node_store, running
 from normalizer.model import HotlineMatter
 
 
@@ -44,7 +44,7 @@ async def stage(
     if core_settings.url is None or core_settings.secret is None:
         raise DemoFailed("the demo needs core.sink: webhook, with url and secret")
     core = StandInCore(core_settings.url, core_settings.secret.get_secret_value(), heard)
-    store = await open_node_store(config)
+    store = await open_node_store(config, roles=tuple(Role))
     serving = asyncio.create_task(core.run())
     try:
         async with running(Node(config, channels, store)) as node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -32,7 +33,8 @@ from normalizer.model import (
     Verdict,
 )
 from store.messages import Unpacking
-from store.store import Store, open_store
+from store.opening import open_store
+from store.store import Store
 from store.values import Decide, DueEvent, Filing, Stage, Work
 from tests.postgres import Server, postgresql
 
@@ -200,7 +202,9 @@ async def amended(store: Store, earlier: HotlineMatter, **change: Any) -> Hotlin
 
 
 async def due(store: Store, at: datetime = NOW) -> list[DueEvent]:
-    return await store.due_events(at, 100)
+    """What is due of the core's events, for the node that leads it."""
+    await asyncio.wait_for(store.outbox().lead.gained(), 30)
+    return await store.outbox().due(at, 100)
 
 
 # -- looking underneath ------------------------------------------------------------------------------------------------

@@ -32,9 +32,9 @@ from tests.store.conftest import (
 async def busy_day(store: Store) -> None:
     """Something of everything."""
     matter = await filed(store, message("filed", sender=sender("resident-9")))
-    await store.event_delivered((await due(store))[0], NOW)
+    await store.outbox().delivered((await due(store))[0], NOW)
     await amended(store, matter)
-    await store.event_parked((await due(store))[0], "refused", NOW)
+    await store.outbox().parked((await due(store))[0], "refused", NOW)
     await filed(store, message("filed too", sender=sender("resident-8")))
     await unpacked(store, message("filed", sender=sender("resident-9")))
     await store.unpack(await unpacking(store, parsed=Notice(reason="subscribe")))

@@ -16,13 +16,14 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from store import database
 from store.errors import KeyFileError, StoreError, StoreLocked, StoreUnavailable
-from store.store import Store, open_store
+from store.opening import open_store
+from store.store import Store
 from tests.store.conftest import envelope, run, sqlite_url
 
 KEEPER = """
 import asyncio, sys
 from pathlib import Path
-from store.store import open_store
+from store.opening import open_store
 from tests.store.conftest import envelope
 
 async def main():

@@ -29,32 +29,32 @@ async def states(store: Store) -> list[str]:
 async def test_the_events_of_a_matter_are_due_one_after_the_other(store: Store) -> None:
     matter, (event,) = await told_twice(store)
     assert (event.matter_id, event.sequence, event.attempts) == (matter.matter_id, 1, 0)
-    await store.event_delivered(event, NOW)
+    await store.outbox().delivered(event, NOW)
     (event,) = await due(store)
     assert (event.sequence, event.payload["revision"]) == (2, 2)
-    await store.event_delivered(event, NOW)
+    await store.outbox().delivered(event, NOW)
     assert await due(store) == [] and await states(store) == ["delivered"] * 2
 
 
 async def test_an_event_under_way_is_not_due_and_holds_back_the_next_of_its_matter(store: Store) -> None:
     _, (event,) = await told_twice(store)
-    assert await store.due_events(NOW, 10, [event.id]) == []
+    assert await store.outbox().due(NOW, 10, [event.id]) == []
 
 
 async def test_matters_do_not_wait_for_each_other(store: Store) -> None:
     _, (blocked,) = await told_twice(store)
     other = await filed(store, message(sender=sender("resident-2")))
-    await store.event_parked(blocked, "refused", NOW)
+    await store.outbox().parked(blocked, "refused", NOW)
     for sequence in (1, 2):
         (event,) = await due(store)
         assert (event.matter_id, event.sequence) == (other.matter_id, sequence)
-        await store.event_delivered(event, NOW)
+        await store.outbox().delivered(event, NOW)
         other = await amended(store, other)
 
 
 async def test_a_postponed_event_keeps_its_id_and_waits_and_the_next_waits_behind_it(store: Store) -> None:
     _, (event,) = await told_twice(store)
-    await store.event_postponed(event, "core_down", LATER)
+    await store.outbox().postponed(event, "core_down", LATER)
     assert await due(store) == []
     (again,) = await due(store, LATER)
     assert (again.id, again.sequence, again.attempts, again.payload) == (event.id, 1, 1, event.payload)
@@ -63,7 +63,7 @@ async def test_a_postponed_event_keeps_its_id_and_waits_and_the_next_waits_behin
 
 async def test_a_parked_event_is_never_due_again_and_the_later_ones_wait_behind_it(store: Store) -> None:
     _, (event,) = await told_twice(store)
-    await store.event_parked(event, "refused", NOW)
+    await store.outbox().parked(event, "refused", NOW)
     assert await due(store, LATER + timedelta(days=365)) == []
     assert await states(store) == ["parked", "waiting"]
     books = await store.reconcile()
@@ -74,31 +74,31 @@ async def test_a_parked_event_is_never_due_again_and_the_later_ones_wait_behind_
 async def test_the_longest_waiting_are_due_first_up_to_the_limit(store: Store) -> None:
     made = [await filed(store, message(sender=sender(str(number)))) for number in range(4)]
     (first, *_) = await due(store)
-    await store.event_postponed(first, "core_down", NOW + timedelta(seconds=1))
-    order = [event.matter_id for event in await store.due_events(LATER, 3)]
+    await store.outbox().postponed(first, "core_down", NOW + timedelta(seconds=1))
+    order = [event.matter_id for event in await store.outbox().due(LATER, 3)]
     assert order == [matter.matter_id for matter in made[1:]]
 
 
 async def test_the_cores_case_number_is_kept_and_not_forgotten(store: Store) -> None:
     matter, (event,) = await told_twice(store)
-    await store.event_delivered(event, NOW, "2026-117")
-    await store.event_delivered((await due(store))[0], NOW)
+    await store.outbox().delivered(event, NOW, "2026-117")
+    await store.outbox().delivered((await due(store))[0], NOW)
     assert await run(store, select(MATTERS.c.id, MATTERS.c.case_number)) == [(matter.matter_id, "2026-117")]
 
 
 async def test_what_another_node_settled_meanwhile_is_superseded(nodes: tuple[Store, Store]) -> None:
     _, (event,) = await told_twice(nodes[0])
-    await nodes[1].event_postponed(event, "core_down", NOW)
+    await nodes[1].outbox().postponed(event, "core_down", NOW)
     for settle in (
-        nodes[0].event_delivered(event, NOW, "2026-117"),
-        nodes[0].event_postponed(event, "core_down", LATER),
-        nodes[0].event_parked(event, "refused", NOW),
+        nodes[0].outbox().delivered(event, NOW, "2026-117"),
+        nodes[0].outbox().postponed(event, "core_down", LATER),
+        nodes[0].outbox().parked(event, "refused", NOW),
     ):
         with pytest.raises(Superseded):
             await settle
     (again,) = await due(nodes[0])
-    await nodes[0].event_delivered(again, NOW)
+    await nodes[0].outbox().delivered(again, NOW)
     with pytest.raises(Superseded):
-        await nodes[1].event_parked(again, "refused", NOW)
+        await nodes[1].outbox().parked(again, "refused", NOW)
     assert await states(nodes[0]) == ["delivered", "waiting"]
     assert await run(nodes[0], select(MATTERS.c.case_number)) == [(None,)]

@@ -60,7 +60,7 @@ async def test_filing_writes_matter_outcome_and_event_together(store: Store) -> 
         filing.matter.matter_id,
         filing.matter.tracking_code,
     )
-    (event,) = await store.due_events(NOW, 10)
+    (event,) = await store.outbox().due(NOW, 10)
     assert (event.matter_id, event.sequence, event.type) == (filing.matter.matter_id, 1, "matter.filed")
     assert HotlineMatter.model_validate(event.payload) == filing.matter
     assert await counts(store) == {"callers": 1, "contacts": 1, "matters": 1, "events": 1, "transitions": 1}

@@ -11,11 +11,13 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, MetaData, String, inspect, text
 
 from store import schema
 from store.errors import KeyFileError, SchemaMismatch
-from store.store import Store, open_store
+from store.opening import open_store
+from store.store import Store
 from store.tables import METADATA
 from tests.store.conftest import Open, envelope, run
 
@@ -25,8 +27,8 @@ NEXT = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002_test"
-down_revision = "0001"
+revision = "9999"
+down_revision = "{head}"
 
 
 def upgrade() -> None:
@@ -48,7 +50,8 @@ def later_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def become(then: str = "") -> None:
         folder = tmp_path / "migrations"
         shutil.copytree(schema.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "versions" / "0002_later.py").write_text(NEXT.format(then=then))
+        head = ScriptDirectory.from_config(schema.config()).get_current_head()
+        (folder / "versions" / "9999_later.py").write_text(NEXT.format(head=head, then=then))
         monkeypatch.setattr(schema, "MIGRATIONS", folder)
 
     return become
@@ -68,7 +71,7 @@ async def test_a_fresh_store_is_made_at_first_start_with_nothing_in_it(store: St
     assert found == set(METADATA.tables) | {"alembic_version"}
     for name in METADATA.tables:
         rows = await run(store, text(f"SELECT * FROM {name}"))
-        assert len(rows) == (name == "channel_state"), "only the word which key file it belongs to"
+        assert len(rows) == (name in {"channel_state", "nodes"}), "only which key file it belongs to, and who opened it"
 
 
 async def test_a_store_belongs_to_the_key_file_it_was_made_with(store: Store, url: str, tmp_path: Path) -> None:

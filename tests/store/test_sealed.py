@@ -251,9 +251,9 @@ async def whole_day(store: Store) -> list[BaseException]:
     await store.requeue(first.id, NOW)
 
     (event,) = await due(store)
-    await store.event_postponed(event, "core_down", NOW)
-    await store.event_delivered((await due(store))[0], NOW, "2026-117")
-    await store.event_parked((await due(store))[0], "refused", NOW)
+    await store.outbox().postponed(event, "core_down", NOW)
+    await store.outbox().delivered((await due(store))[0], NOW, "2026-117")
+    await store.outbox().parked((await due(store))[0], "refused", NOW)
     broken = raw(binding=None)
     await store.keep(broken)
     await store.give_up(await work_of(store, broken.id), Outcome.MALFORMED, "xml", NOW)

@@ -1,0 +1,184 @@
+"""Where a node keeps deliveries while PostgreSQL does not answer: an embedded store of its own, on its own disk.
+
+The same tables, sealed with the same keys, synced as always; one file per process, held by a lock. What was moved to the
+database is forgotten here only after its commit there, so a crash in between moves it again, which changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Connection, Engine, delete, func, select, update
+from sqlalchemy.engine import URL
+
+from normalizer.model import Kept
+from store import envelopes, schema
+from store.envelopes import Delivery, Moved
+from store.errors import KeyFileError, StoreError, StoreLocked, StoreUnavailable
+from store.keys import Keyring
+from store.sealed import unlock
+from store.sqlite import SQLite
+from store.tables import BINDINGS, ENVELOPES, WORK
+
+log = structlog.get_logger(__name__)
+
+#: Envelopes moved in one transaction.
+BATCH = 500
+#: A file larger than this gives its space back once it is empty, bytes.
+LARGE = 16 * 1024 * 1024
+#: Where a row that cannot be read any more stands, out of the way of the others.
+UNREADABLE = "unreadable"
+
+
+class Journal:
+    """One file. Raise StoreUnavailable when the disk does not take it."""
+
+    def __init__(self, database: SQLite, keyring: Keyring) -> None:
+        self._database, self._keyring = database, keyring
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._database.path
+
+    async def keep(self, deliveries: Sequence[Delivery]) -> Sequence[Kept | StoreError]:
+        """Commit to this disk. A delivery that moves a cursor is not ours to take: its source still has it."""
+        ours = [delivery for delivery in deliveries if delivery.write is None]
+        kept = iter(
+            await self._database.write(lambda connection: envelopes.keep_many(connection, self._keyring, ours))
+            if ours
+            else []
+        )
+        away = StoreUnavailable("the database is away; the source keeps what moves a cursor")
+        return [next(kept) if delivery.write is None else away for delivery in deliveries]
+
+    async def batch(self) -> list[Moved]:
+        """The next envelopes in order of arrival. What cannot be read any more is put aside, for a person."""
+        try:
+            return await self._database.read(lambda connection: _batch(connection, BATCH))
+        except KeyFileError:
+            await self._database.write(_put_aside)
+            return await self._database.read(lambda connection: _batch(connection, BATCH))
+
+    async def forget(self, moved: Sequence[Moved]) -> None:
+        """These are in the database."""
+        ids = [item.envelope.id for item in moved]
+        await self._database.write(lambda connection: _forget(connection, ids))
+
+    async def forget_bindings(self) -> None:
+        """The database answers for them again."""
+        await self._database.write(lambda connection: connection.execute(delete(BINDINGS)))
+        if self.path.stat().st_size > LARGE:
+            await self._database.shrink()
+
+    async def count(self) -> int:
+        """Envelopes that are not in the database yet, the unreadable ones included."""
+        return await self._database.read(
+            lambda connection: connection.execute(select(func.count()).select_from(WORK)).scalar_one()
+        )
+
+    async def close(self) -> None:
+        """Release the file."""
+        await self._database.close()
+
+
+def _batch(connection: Connection, limit: int) -> list[Moved]:
+    page = (
+        select(ENVELOPES, BINDINGS.c.key, BINDINGS.c.digest)
+        .join(WORK, WORK.c.subject == ENVELOPES.c.id)
+        .outerjoin(BINDINGS, BINDINGS.c.envelope_id == ENVELOPES.c.id)
+        .where(WORK.c.stage != UNREADABLE)
+        .order_by(WORK.c.sequence)
+        .limit(limit)
+    )
+    return [Moved(envelopes.read_envelope(row), row.key, row.digest) for row in connection.execute(page)]
+
+
+def _put_aside(connection: Connection) -> None:
+    for sequence, envelope_id in connection.execute(select(WORK.c.sequence, WORK.c.subject)).all():
+        try:
+            envelopes.get_envelope(connection, envelope_id)
+        except KeyFileError:
+            log.error("journal_unreadable", envelope_id=str(envelope_id))
+            connection.execute(update(WORK).where(WORK.c.sequence == sequence).values(stage=UNREADABLE))
+
+
+def _forget(connection: Connection, ids: list[UUID]) -> None:
+    connection.execute(delete(WORK).where(WORK.c.subject.in_(ids)))
+    connection.execute(delete(ENVELOPES).where(ENVELOPES.c.id.in_(ids)))
+
+
+async def open_journal(folder: Path, keyring: Keyring, at: datetime) -> Journal:
+    """The first journal of the folder that no other process holds; what stands in other free ones is taken along.
+
+    A file that is no database any more is put aside under another name, so that it does not stop the start.
+    Raise KeyFileError when it was written under another key file, StoreUnavailable when the disk does not take it.
+    """
+    mine = await _first_free(folder, keyring, at)
+    for path in _files(folder):
+        if path != mine.path:
+            await _take_along(path, mine, keyring)
+    return mine
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("journal-*.db"))
+
+
+async def _first_free(folder: Path, keyring: Keyring, at: datetime) -> Journal:
+    number = 1
+    while True:
+        path = folder / f"journal-{number}.db"
+        try:
+            return await _open(path, keyring)
+        except StoreLocked:
+            number += 1
+        except StoreUnavailable:
+            if not _damaged(path):
+                raise
+            aside = path.with_name(f"{path.name}.damaged-{at:%Y%m%dT%H%M%S}")
+            log.error("journal_damaged", put_aside=aside.name)
+            path.rename(aside)
+            for rest in ("-wal", "-shm"):
+                path.with_name(path.name + rest).unlink(missing_ok=True)
+
+
+async def _take_along(path: Path, mine: Journal, keyring: Keyring) -> None:
+    try:
+        other = await _open(path, keyring)
+    except (StoreLocked, StoreUnavailable):
+        return  # another node's, or for whoever opens it as his own
+    try:
+        while moved := await other.batch():
+            await mine._database.write(lambda connection, moved=moved: envelopes.keep_moved(connection, moved))  # type: ignore[misc]  # noqa: SLF001 - both are journals
+            await other.forget(moved)
+    finally:
+        await other.close()
+
+
+async def _open(path: Path, keyring: Keyring) -> Journal:
+    engines: list[Engine] = []
+    database = SQLite(URL.create("sqlite", database=str(path)), engines.append, owner=True)
+    for engine in engines:
+        unlock(engine, keyring)
+    try:
+        await database.write(schema.upgrade)
+        await database.write(lambda connection: schema.tie_keys(connection, keyring, owner=True))
+    except BaseException:
+        await database.close()
+        raise
+    return Journal(database, keyring)
+
+
+def _damaged(path: Path) -> bool:
+    """Whether it is there and no SQLite database (sqlite.org, "Database File Format", 1.3)."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError:
+        return False
+    return bool(head) and head != b"SQLite format 3\x00"

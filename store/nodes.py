@@ -1,0 +1,99 @@
+"""Who works on the store: nodes with a lease each, and what only one of them does at a time.
+
+Time is the database's, so that nodes need not agree on it. A lease that has lapsed is never renewed: the node comes back
+under a new id, and whatever it held under the old one is void. So the id is the fencing token of every write.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    DateTime,
+    Interval,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from store.tables import LEADS, NODES, WORK
+
+#: How long a node is believed alive without a word of it.
+LEASE = timedelta(seconds=8)
+#: On a file that one process owns, the lock is the lease: no clock ends it.
+FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def clock(connection: Connection, ago: timedelta = timedelta(0)) -> ColumnElement[Any]:
+    """The database's clock; on a file of our own, whose leases do not lapse, ours."""
+    if connection.dialect.name == "postgresql":
+        return func.clock_timestamp(type_=DateTime(timezone=True)) - literal(ago, Interval)
+    return literal(datetime.now(UTC) - ago, NODES.c.expires_at.type)
+
+
+def _expiry(connection: Connection) -> ColumnElement[Any]:
+    if connection.dialect.name == "postgresql":
+        return clock(connection, ago=-LEASE)
+    return literal(FOR_EVER, NODES.c.expires_at.type)
+
+
+def alive(connection: Connection, node_id: UUID) -> ColumnElement[bool]:
+    """A condition for a statement that only a node with a valid lease may carry out."""
+    return exists().where(NODES.c.id == node_id, NODES.c.expires_at > clock(connection))
+
+
+def join(connection: Connection, node_id: UUID) -> None:
+    """Begin a lease. Who owns a file knows that every other node on it is dead."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(delete(NODES))
+    connection.execute(insert(NODES), {"id": node_id, "expires_at": FOR_EVER})
+    renew(connection, node_id)
+
+
+def renew(connection: Connection, node_id: UUID) -> bool:
+    """Lengthen a lease; False when it has lapsed."""
+    renewed = update(NODES).where(NODES.c.id == node_id, NODES.c.expires_at > clock(connection))
+    return bool(connection.execute(renewed.values(expires_at=_expiry(connection))).rowcount == 1)
+
+
+def leave(connection: Connection, node_id: UUID) -> None:
+    """End a lease at once, so that others need not wait for it to lapse."""
+    connection.execute(delete(NODES).where(NODES.c.id == node_id))
+    reap(connection)
+
+
+def reap(connection: Connection) -> None:
+    """Give back what dead nodes held. Rows that one of them still has locked come next time."""
+    connection.execute(delete(NODES).where(NODES.c.expires_at <= clock(connection)))
+    left = select(WORK.c.sequence).where(WORK.c.holder.is_not(None), WORK.c.holder.not_in(select(NODES.c.id)))
+    sequences = list(connection.execute(left.with_for_update(skip_locked=True)).scalars())
+    if sequences:
+        freed = update(WORK).where(WORK.c.sequence.in_(sequences))
+        connection.execute(freed.values(holder=None, held_since=None))
+
+
+def lead(connection: Connection, node_id: UUID, name: str) -> bool:
+    """Take the lead if nobody alive has it; whether it is ours."""
+    statement = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(LEADS)
+    taken = statement.values(name=name, node_id=node_id).on_conflict_do_update(
+        index_elements=["name"],
+        set_={"node_id": node_id},
+        where=LEADS.c.node_id.not_in(select(NODES.c.id).where(NODES.c.expires_at > clock(connection))),
+    )
+    connection.execute(taken)
+    return leads(connection, node_id, name)
+
+
+def leads(connection: Connection, node_id: UUID, name: str) -> bool:
+    """Whether the node leads, and its lease has not lapsed."""
+    ours = select(LEADS.c.name).where(LEADS.c.name == name, LEADS.c.node_id == node_id, alive(connection, node_id))
+    return connection.execute(ours).scalar() is not None

@@ -1,0 +1,201 @@
+"""The queue of work: who may do what next, on any number of nodes.
+
+Envelopes are unpacked in order of arrival. Messages go in lanes, one per sender: only the first of a lane is free, and
+whoever changes a lane holds the sender's row locked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Select, delete, func, insert, or_, select, text, update
+
+from store.errors import Superseded
+from store.nodes import alive, clock
+from store.tables import SENDERS, TRANSITIONS, WORK
+from store.values import Stage, Work
+
+#: How long messages wait for an envelope that arrived before theirs and is still being unpacked: a sender's order is
+#: kept over all nodes, but a hang holds up nobody.
+ORDER = timedelta(seconds=1)
+#: As the partial indexes say it.
+FRESH = text("attempts = 0 AND NOT waits AND holder IS NULL")
+AGAIN = text("attempts > 0 AND NOT waits AND holder IS NULL")
+RELEASED: dict[str, Any] = {"holder": None, "held_since": None}
+
+
+def claim(
+    connection: Connection,
+    node_id: UUID,
+    stage: Stage,
+    now: datetime,
+    limit: int,
+    under_way: Collection[int] = (),
+    *,
+    suspects: int | None = None,
+) -> list[Work]:
+    """Due work for this node, in order of arrival; at most one per lane.
+
+    ``limit`` of what has not failed yet and ``suspects`` (None: as many) of what has, so that poison does not take the
+    place of the rest. ``under_way`` is what this node really does: the rest of what it holds, it was given without
+    hearing of it.
+    """
+    suspects = limit if suspects is None else suspects
+    held = select(WORK).where(
+        WORK.c.holder == node_id, WORK.c.stage == stage, WORK.c.sequence.not_in(sorted(under_way))
+    )
+    rows = list(connection.execute(held.order_by(WORK.c.sequence).limit(limit + suspects)))
+    failed = sum(row.attempts > 0 for row in rows)
+    free = [
+        *_free(connection, _fresh(connection, stage), limit - len(rows) + failed),
+        *_free(connection, _again(stage, now), suspects - failed),
+    ]
+    if free and _hold(connection, node_id, [row.sequence for row in free]):
+        rows += free
+    return [Work(r.sequence, Stage(r.stage), r.subject, r.lane, r.attempts) for r in sorted(rows)]
+
+
+def _fresh(connection: Connection, stage: Stage) -> Select[Any]:
+    found = select(WORK).where(WORK.c.stage == stage, FRESH).order_by(WORK.c.sequence)
+    if stage is Stage.DIGEST and (first := _still_unpacking(connection)) is not None:
+        return found.where(WORK.c.arrival < first)
+    return found
+
+
+def _still_unpacking(connection: Connection) -> int | None:
+    """The first envelope in order of arrival that some node unpacks at this moment."""
+    found: int | None = connection.execute(
+        select(func.min(WORK.c.sequence)).where(
+            WORK.c.holder.is_not(None),
+            WORK.c.stage == Stage.UNPACK,
+            WORK.c.attempts == 0,
+            WORK.c.held_since > clock(connection, ago=ORDER),
+        )
+    ).scalar()
+    return found
+
+
+def _again(stage: Stage, now: datetime) -> Select[Any]:
+    due = or_(WORK.c.not_before <= now, WORK.c.put_off_at > now)
+    return select(WORK).where(WORK.c.stage == stage, AGAIN, due).order_by(WORK.c.not_before)
+
+
+def _free(connection: Connection, query: Select[Any], limit: int) -> Sequence[Any]:
+    """Rows nobody holds; those that another node takes at this moment are passed over."""
+    if limit <= 0:
+        return []
+    return connection.execute(query.limit(limit).with_for_update(skip_locked=True)).all()
+
+
+def _hold(connection: Connection, node_id: UUID, sequences: list[int]) -> bool:
+    """Hold the rows; False when this node's lease has lapsed."""
+    held = update(WORK).where(WORK.c.sequence.in_(sequences), alive(connection, node_id))
+    return connection.execute(held.values(holder=node_id, held_since=clock(connection))).rowcount > 0
+
+
+def finish_work(connection: Connection, node_id: UUID, work: Work) -> None:
+    """Take the work off the queue. Raise Superseded when it is not this node's any more: that undoes the transaction."""
+    if not take(connection, node_id, work):
+        raise Superseded(f"work {work.sequence}")
+
+
+def take(connection: Connection, node_id: UUID, work: Work) -> bool:
+    """Take the work off the queue and let the next of its lane go; False when it is not this node's any more."""
+    if work.lane is not None:
+        lock_lane(connection, work.lane)
+    taken = delete(WORK).where(*_held_by(connection, node_id, work))
+    if connection.execute(taken).rowcount != 1:
+        return False
+    if work.lane is not None:
+        first = select(WORK.c.sequence).where(WORK.c.lane == work.lane).order_by(WORK.c.arrival, WORK.c.sequence)
+        going = update(WORK).where(WORK.c.sequence == first.limit(1).scalar_subquery(), WORK.c.waits)
+        connection.execute(going.values(waits=False))
+    return True
+
+
+def postpone(
+    connection: Connection, node_id: UUID, work: Work, reason: str, at: datetime, not_before: datetime
+) -> None:
+    """Count a failed try and put the work off."""
+    put_off = RELEASED | {"attempts": work.attempts + 1, "not_before": not_before, "put_off_at": at}
+    if connection.execute(update(WORK).where(*_held_by(connection, node_id, work)).values(put_off)).rowcount != 1:
+        raise Superseded(f"work {work.sequence}")
+    record(connection, work.subject, "retry", reason, at)
+
+
+def _held_by(connection: Connection, node_id: UUID, work: Work) -> tuple[Any, ...]:
+    return (
+        WORK.c.sequence == work.sequence,
+        WORK.c.holder == node_id,
+        WORK.c.attempts == work.attempts,
+        alive(connection, node_id),
+    )
+
+
+def lock_lane(connection: Connection, lane: bytes) -> None:
+    """Nobody else changes the lane until the commit."""
+    connection.execute(select(SENDERS.c.messages).where(SENDERS.c.mark == lane).with_for_update())
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A message to be queued in its sender's lane."""
+
+    message_id: UUID
+    lane: bytes
+    #: Sequence of its envelope's work.
+    arrival: int
+    at: datetime
+
+
+def add_digests(connection: Connection, digests: Iterable[Digest]) -> None:
+    """Queue messages; their lanes must be locked. Who arrived before what stands at the head of its lane goes first."""
+    in_order = sorted(digests, key=lambda digest: digest.arrival)
+    lanes = {digest.lane for digest in in_order}
+    heads = select(WORK.c.lane, WORK.c.sequence, WORK.c.arrival, WORK.c.holder).where(
+        WORK.c.lane.in_(lanes), ~WORK.c.waits
+    )
+    standing: dict[bytes, Any] = {row.lane: row for row in connection.execute(heads)}
+    rows = []
+    for digest in in_order:
+        head = standing.get(digest.lane)
+        first = head is None or _step_back(connection, head, digest.arrival)
+        if first:
+            standing[digest.lane] = digest
+        rows.append(work_row(Stage.DIGEST, digest.message_id, digest.at) | _place(digest, waits=not first))
+    connection.execute(insert(WORK), rows)
+
+
+def _step_back(connection: Connection, head: Any, arrival: int) -> bool:
+    """Whether the head of a lane makes room for what arrived before it: not when it is being worked on."""
+    if isinstance(head, Digest) or head.arrival <= arrival:
+        return False
+    back = update(WORK).where(WORK.c.sequence == head.sequence, WORK.c.holder.is_(None)).values(waits=True)
+    return bool(connection.execute(back).rowcount == 1)
+
+
+def _place(digest: Digest, *, waits: bool) -> dict[str, Any]:
+    return {"lane": digest.lane, "arrival": digest.arrival, "waits": waits}
+
+
+def work_row(stage: Stage, subject: UUID, at: datetime) -> dict[str, Any]:
+    """A new row of the queue that waits for nobody."""
+    return {
+        "stage": stage,
+        "subject": subject,
+        "lane": None,
+        "arrival": None,
+        "waits": False,
+        "attempts": 0,
+        "not_before": at,
+        "put_off_at": at,
+    }
+
+
+def record(connection: Connection, subject: UUID, step: str, reason: str | None, at: datetime) -> None:
+    """Write down a step in the life of an envelope or message."""
+    connection.execute(insert(TRANSITIONS), {"subject": subject, "step": step, "reason": reason, "at": at})

@@ -1,0 +1,146 @@
+"""The process is killed: at every single operation, at random moments, again and again; and asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+
+import pytest
+
+from tests.faults.conftest import FULL
+from tests.faults.ledger import examine, result
+from tests.faults.load import Load, numbers
+from tests.faults.shim import Control
+from tests.faults.world import World, controlled
+
+KILLS, STORMS, STOPS = (500, 100, 20) if FULL else (8, 5, 2)
+#: Points tried in a short run, spread over all operations of a delivery.
+SPREAD = 10
+#: Seconds without an operation: then everything about a letter is done.
+QUIET = 0.3
+
+
+@pytest.mark.parametrize("channel", ["app", "mailbox"])
+async def test_killed_at_every_operation_of_a_delivery(world: World, channel: str) -> None:
+    """From the first byte in until the core has it: writes, syncs and sends, a process for each of them."""
+    load, control = Load(world, (channel,)), controlled(world)
+    operations = await _operations(world, load, control)
+    runs, worst = 0, 0.0
+    for at in itertools.count(1) if FULL else range(1, operations + 1, max(1, operations // SPREAD)):
+        killed, seconds = await _killed_at(at, world, load, control)
+        runs, worst = runs + killed, max(worst, seconds)
+        if not killed:
+            break
+    await world.start()
+    await world.settled()
+    ledger = await examine(world, load)
+    result(f"kill_at_{channel}", world, ledger, runs=runs, recovery_seconds=worst)
+    assert ledger.complaints == []
+    assert runs >= (operations // 2 if FULL else SPREAD // 2), f"killed {runs} times of {operations} operations"
+
+
+async def _operations(world: World, load: Load, control: Control) -> int:
+    """How many there are when nobody is killed. The first letter of a process starts more than later ones."""
+    await world.start(control=control.path)
+    control.count()
+    await load.insist(letter := load.letter())
+    assert not await _ended(world, control, letter.number)
+    await world.kill()
+    return control.counted
+
+
+async def _killed_at(at: int, world: World, load: Load, control: Control) -> tuple[bool, float]:
+    """Whether an operation of that number came; then also the seconds until the next process had settled everything."""
+    await world.start(control=control.path)
+    control.kill(at)
+    await load.attempt(letter := load.letter())
+    killed = await _ended(world, control, letter.number)
+    control.disarm()
+    await world.kill()
+    if not killed:
+        return False, 0.0
+    started = time.monotonic()
+    await world.start()
+    if letter.acknowledged is None:
+        await load.insist(letter)
+    await world.settled()
+    recovery = time.monotonic() - started
+    await world.kill()
+    return True, recovery
+
+
+async def _ended(world: World, control: Control, number: int) -> bool:
+    """True when the process was killed; False when the core has the letter and nothing happens any more."""
+    assert world.child is not None
+    counted, since = -1, time.monotonic()
+    while world.child.exit_code is None:
+        if counted != control.counted or not _heard(world, number):
+            counted, since = control.counted, time.monotonic()
+        elif time.monotonic() - since > QUIET:
+            return False
+        await asyncio.sleep(0.005)
+    return True
+
+
+def _heard(world: World, number: int) -> bool:
+    return any(number in numbers(event["data"]["content"]) for event in world.core.events.values())
+
+
+async def test_killed_at_random_moments(either_world: World) -> None:
+    """Under load; now and then it may settle, so that hundreds of kills do not only pile up work."""
+    world, chance = either_world, random.Random(12345)
+    load, kills = Load(world), []
+    await world.start()
+    async with load.writing():
+        for run in range(KILLS):
+            await asyncio.sleep(chance.uniform(0, 1.2))
+            kills.append(time.monotonic())
+            await world.kill()
+            await world.start()
+            if run % 20 == 19:
+                await world.settled(120)
+    await world.settled()
+    ledger = await examine(world, load)
+    worst = max(map(load.first_after, kills))
+    result("random_kills", world, ledger, runs=KILLS, recovery_seconds=worst)
+    assert ledger.complaints == []
+
+
+async def test_killed_every_two_seconds(either_world: World) -> None:
+    """It never gets time to rest, and yet each life brings acknowledgements and matters forward."""
+    world, load = either_world, Load(either_world, senders=2, pause=0.2)
+    acknowledged, at_core, kills = [0], [0], []
+    await world.start()
+    async with load.writing():
+        for _ in range(STORMS):
+            await asyncio.sleep(2)
+            kills.append(time.monotonic())
+            await world.kill()
+            acknowledged.append(len(load.acknowledged))
+            at_core.append(len(world.core.events))
+            await world.start()
+    await world.settled()
+    ledger = await examine(world, load)
+    for what, counts in (("acknowledgements", acknowledged), ("matters at the core", at_core)):
+        stuck = [life for life, (before, after) in enumerate(itertools.pairwise(counts)) if after <= before]
+        ledger.expect(not stuck, f"no {what} in lives {stuck}")
+    result("restart_storm", world, ledger, runs=STORMS, recovery_seconds=max(map(load.first_after, kills)))
+    assert ledger.complaints == []
+
+
+async def test_asked_to_stop_with_work_in_flight(either_world: World) -> None:
+    world, load = either_world, Load(either_world)
+    stops: list[float] = []
+    await world.start()
+    async with load.writing():
+        for _ in range(STOPS):
+            await load.acknowledges(20)
+            stops.append(time.monotonic())
+            assert await world.stop(10) == 0
+            await world.start()
+    await world.settled()
+    ledger = await examine(world, load)
+    result("sigterm", world, ledger, runs=STOPS, recovery_seconds=max(map(load.first_after, stops)))
+    assert ledger.complaints == []
