@@ -34,8 +34,8 @@ from channels.simulated.app import AppPeer
 from channels.simulated.wechat import WeChatPeer
 from gateway.demo.secrets import make_secrets
 from gateway.loading import load_config
-from store.sqlite import sqlite_driver
 from store.opening import open_store
+from store.sqlite import sqlite_driver
 
 RESULTS = ROOT / "bench" / "results" / "ack.json"
 #: Requests built for each second of load; when a quicker gateway has used them up, measuring ends early.

@@ -46,7 +46,7 @@ class Contender:
 @contextlib.contextmanager
 def serving(contender: Contender, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The server's process and port, once it answers; killed at the end with all that it started."""
-    port = _free_port()
+    port = free_port()
     (folder / "config.yaml").write_text(yaml.safe_dump(settings(port)), encoding="utf-8")
     with (folder / "log").open("wb") as log:
         command = contender.command(folder, port)
@@ -90,7 +90,8 @@ def settings(port: int) -> dict[str, Any]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         found: int = probe.getsockname()[1]

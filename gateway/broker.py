@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import importlib
 import logging
-import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,8 +18,8 @@ import structlog
 from cloudevents.core.bindings.http import to_structured_event
 from cloudevents.core.formats.json import JSONFormat
 
-from gateway.config import Core
-from gateway.sinks import Delivered, Park, Result, Retry, cloud_event
+from gateway.config import SinkSettings
+from gateway.sinks import Delivered, Result, Retry, cloud_event
 from store.values import DueEvent
 
 log = structlog.get_logger(__name__)
@@ -58,7 +57,7 @@ class Connection:
 class Open(Protocol):
     """What each file of gateway/brokers/ defines as ``open_connection``."""
 
-    async def __call__(self, core: Core, seconds: float) -> Connection:
+    async def __call__(self, settings: SinkSettings, seconds: float) -> Connection:
         """Connect, and see that there is a place for the events; ``seconds`` bounds each step."""
 
 
@@ -70,20 +69,24 @@ class Answer(Exception):
         self.result = result
 
 
+class Refusal(Answer):
+    """The answer is about this letter; the connection is as good as before."""
+
+
 @contextlib.contextmanager
-def read_as(meanings: Mapping[type[Exception], Result]) -> Iterator[None]:
-    """Within it, an error of one of these classes, the first that fits, becomes the Answer beside it."""
+def read_as(meanings: Mapping[type[Exception], Result], answer: type[Answer] = Answer) -> Iterator[None]:
+    """Within it, an error of one of these classes becomes an answer with the result beside the first that fits."""
     try:
         yield
     except tuple(meanings) as error:
-        raise Answer(next(result for kind, result in meanings.items() if isinstance(error, kind))) from None
+        raise answer(next(result for kind, result in meanings.items() if isinstance(error, kind))) from None
 
 
 class BrokerSink:
     """Publishes over one connection, opened at the first event and anew after a failure."""
 
-    def __init__(self, core: Core, source: str) -> None:
-        self._core, self._source = core, source
+    def __init__(self, settings: SinkSettings, source: str) -> None:
+        self._settings, self._source = settings, source
         self._opening: asyncio.Task[Connection] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._warned = False
@@ -93,14 +96,13 @@ class BrokerSink:
         letter = self._letter(event)
         opening = self._opening = self._opening or asyncio.create_task(self._open())
         try:
-            async with asyncio.timeout(self._core.timeout_seconds):
+            async with asyncio.timeout(self._settings.timeout_seconds):
                 connection = await asyncio.shield(opening)  # of all who wait; half-open, it could not be cancelled
                 await connection.publish(letter)
         except Exception as error:  # noqa: BLE001 - three libraries, and a sink never raises
-            result = _meaning(error)
-            if not isinstance(result, Park):
+            if not isinstance(error, Refusal):
                 self._drop(opening)
-            return result
+            return _meaning(error)
         return Delivered()
 
     def _letter(self, event: DueEvent) -> Letter:
@@ -116,13 +118,13 @@ class BrokerSink:
     async def _open(self) -> Connection:
         for name in TALKATIVE:
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        kind = urlsplit(self._core.url or "").scheme
+        kind = urlsplit(self._settings.url or "").scheme
         wire = await asyncio.to_thread(importlib.import_module, f"gateway.brokers.{kind}")
         open_connection: Open = wire.open_connection
-        connection = await open_connection(self._core, min(OPEN_SECONDS, self._core.timeout_seconds))
+        connection = await open_connection(self._settings, min(OPEN_SECONDS, self._settings.timeout_seconds))
         if connection.weak and not self._warned:
             self._warned = True
-            log.warning("broker_weak", subject=self._core.subject, because=connection.weak)
+            log.warning("broker_weak", subject=self._settings.subject, because=connection.weak)
         return connection
 
     def _drop(self, opening: asyncio.Task[Connection]) -> None:
@@ -141,7 +143,7 @@ class BrokerSink:
         if self._opening is not None:
             self._drop(self._opening)
         if self._closing:
-            _, late = await asyncio.wait(self._closing, timeout=self._core.timeout_seconds)
+            _, late = await asyncio.wait(self._closing, timeout=self._settings.timeout_seconds)
             for task in late:
                 task.cancel()
 
@@ -156,8 +158,3 @@ def _meaning(error: Exception) -> Result:
     if isinstance(error, Answer):
         return error.result
     return Retry("timeout" if isinstance(error, TimeoutError) else type(error).__name__)
-
-
-def tls_context(core: Core) -> ssl.SSLContext | None:
-    """The broker's certificate is checked against the system's authorities, or those of ``core.ca_file``."""
-    return ssl.create_default_context(cafile=core.ca_file) if core.tls else None

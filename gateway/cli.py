@@ -26,6 +26,7 @@ Start with `gateway demo`. Edit config.yaml, ask `gateway check`, then run `gate
 )
 keys_app = typer.Typer(no_args_is_help=True, help="Keys of API clients.")
 app.add_typer(keys_app, name="keys")
+app.add_typer(cli_store.handoff, name="handoff")
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -125,6 +126,38 @@ def restore(
     with telling():
         code = restore_from(loaded, file, out, err)
     raise typer.Exit(code)
+
+
+handoff = typer.Typer(no_args_is_help=True, help="Events that the core, or another sink, refused.")
+
+
+@handoff.command("list")
+def list_parked_events(config: ConfigOption = DEFAULT_CONFIG, json_output: JsonOption = False) -> None:
+    """List the parked events: refused with 400, 413 or 422, they wait for a person, and hold back their matter's next.
+
+    Exit 1 when there are any.
+    """
+    from gateway.commands.handoff import list_parked  # noqa: PLC0415
+
+    loaded, _ = load(config)
+    run(list_parked(loaded, out, as_json=json_output))
+
+
+@handoff.command("retry")
+def retry_parked_events(
+    events: Annotated[
+        list[UUID] | None, typer.Argument(help="Ids of parked events, from `gateway handoff list`.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All that are parked.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Let parked events go again under their own ids, after what was wrong has been mended."""
+    from gateway.commands.handoff import retry_parked  # noqa: PLC0415
+
+    if bool(events) == every:
+        fail("name the events, or say --all", code=2)
+    loaded, _ = load(config)
+    run(retry_parked(loaded, events or [], out))
 
 
 def _only_on_sqlite(config: Any, instead: str) -> None:

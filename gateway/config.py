@@ -6,11 +6,10 @@ Values may be overridden from the environment (``HOTLINE__SERVER__LISTEN``); pat
 from __future__ import annotations
 
 import base64
-import re
+import ssl
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -19,7 +18,6 @@ from pydantic import (
     SecretStr,
     SerializeAsAny,
     ValidationInfo,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -27,6 +25,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from channels.settings import ChannelSettings, Client, Secret, Strict
+from gateway.addresses import HostPort, HttpUrl, SinkUrl, broker_url, http_url
 
 
 def _located(value: Path, info: ValidationInfo) -> Path:
@@ -34,31 +33,7 @@ def _located(value: Path, info: ValidationInfo) -> Path:
     return Path((info.context or {}).get("base", "."), value)
 
 
-_HOST_PORT = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$"
-_HTTP_URL = r"^https?://[^\s/?#]+[^\s?#]*$"
-
-
-def _host_port(value: str) -> str:
-    if not re.fullmatch(_HOST_PORT, value) or int(value.rpartition(":")[2]) > 65_535:
-        raise ValueError("write host:port, for example 127.0.0.1:8080")
-    return value
-
-
-def _http_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        whole = bool(re.fullmatch(_HTTP_URL, value) and parts.hostname and parts.port != 0)
-        (parts.hostname or "").encode("idna")
-    except ValueError:  # a port, an IPv6 address or a host name that is none
-        whole = False
-    if not whole:
-        raise ValueError("not an address; write http://host:port/path or https://…, without a query")
-    return value
-
-
 LocalPath = Annotated[Path, AfterValidator(_located)]
-HostPort = Annotated[str, AfterValidator(_host_port), WithJsonSchema({"type": "string", "pattern": _HOST_PORT})]
-HttpUrl = Annotated[str, AfterValidator(_http_url), WithJsonSchema({"type": "string", "pattern": _HTTP_URL})]
 
 #: Profiles that will ship; their rules arrive with the triage of a later version.
 PROFILES = ("jinan", "weifang", "lianyungang", "mayors-telephone", "xiangyang")
@@ -150,18 +125,48 @@ class Keys(Strict):
 class SinkSettings(Strict):
     """Where events go, and how."""
 
-    sink: Literal["webhook", "file"] = "webhook"
-    """``webhook``: CloudEvents by POST; ``file``: one JSON line per event."""
-    url: HttpUrl | None = None
-    """Where the webhook posts to."""
+    sink: Literal["webhook", "broker", "file"] = "webhook"
+    """``webhook``: CloudEvents by POST; ``broker``: to NATS, Kafka or RabbitMQ; ``file``: one JSON line per event."""
+    tls: bool = False
+    """Whether the broker is spoken to by TLS; its certificate is checked. A webhook's address says it: https."""
+    url: SinkUrl | None = None
+    """Where the webhook posts to, or the broker: ``nats://``, ``kafka://`` or ``amqp://``, host and port."""
     secret: Secret | None = None
     """Standard Webhooks secret, ``whsec_`` and base64 of 24 to 64 bytes."""
     path: LocalPath | None = None
     """The file of sink ``file``."""
+    subject: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", max_length=200)] = "hotline.events"
+    """Where a broker puts the events: NATS subject, Kafka topic, RabbitMQ queue."""
+    username: str | None = None
+    """Who we are to the broker."""
+    password: Secret | None = None
+    """Goes with ``username``."""
+    sasl: Literal["plain", "scram-sha-256", "scram-sha-512"] = "scram-sha-512"
+    """How Kafka is told the password; ``plain`` shows it to whoever listens, unless ``tls`` is set."""
+    ca_file: LocalPath | None = None
+    """Certificates (PEM) of the authority that signed the broker's, if it is none of the system's."""
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 15
     """How long one delivery may take (Standard Webhooks advises 15 to 30 s)."""
     events_per_second: Annotated[float, Field(gt=0, le=10_000)] = 600
     """The most that is sent in a second, also after an outage; a node that leads the sink keeps it for all."""
+
+    @field_validator("url")
+    @classmethod
+    def _of_its_sink(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None or "sink" not in info.data:
+            return value
+        if info.data["sink"] == "broker":
+            return broker_url(value, tls=info.data.get("tls", False))
+        return http_url(value)
+
+    @field_validator("ca_file")
+    @classmethod
+    def _of_certificates(cls, value: Path | None) -> Path | None:
+        try:
+            ssl.create_default_context(cafile=value)
+        except OSError:  # ssl.SSLError is one
+            raise ValueError("not a file of certificates (PEM) that can be read") from None
+        return value
 
     @field_validator("secret")
     @classmethod
@@ -172,13 +177,15 @@ class SinkSettings(Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> SinkSettings:
-        if self.sink == "webhook":
-            if self.url is None:
-                raise ValueError("sink webhook needs url, the address the core listens on")
-            if self.secret is None:
-                raise ValueError("sink webhook needs secret, a Standard Webhooks secret (whsec_…)")
-        elif self.path is None:
-            raise ValueError("sink file needs path, the file to append to")
+        if self.sink == "file":
+            if self.path is None:
+                raise ValueError("sink file needs path, the file to append to")
+        elif self.url is None:
+            raise ValueError(f"sink {self.sink} needs url, the address it delivers to")
+        if self.sink == "webhook" and self.secret is None:
+            raise ValueError("sink webhook needs secret, a Standard Webhooks secret (whsec_…)")
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password go together; set both or neither")
         return self
 
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy.engine import make_url
 
 from gateway.config import Config
+from gateway.parked import retry
 from gateway.replay import Selection, requeue
+from store.errors import StoreLocked
 
 if TYPE_CHECKING:
     from gateway.node import Node
@@ -59,24 +62,42 @@ async def _answer(node: Node, reader: asyncio.StreamReader, writer: asyncio.Stre
 
     with contextlib.suppress(ConnectionError):
         asked = orjson.loads(await reader.readline())
-        since = datetime.fromisoformat(asked["since"]) if asked.get("since") else None
-        selection = Selection(tuple(asked["outcomes"]), since)
-        queued = await requeue(node.store, selection, node.clock, lambda done, of: tell(done=done, of=of))
-        node.pipeline.ring()
-        tell(queued=len(queued))
+        if asked["do"] == "retry":
+            released = await retry(node.store, [UUID(event_id) for event_id in asked["events"]], node.clock())
+            node.ring_handoffs()
+            tell(released=released)
+        else:
+            since = datetime.fromisoformat(asked["since"]) if asked.get("since") else None
+            selection = Selection(tuple(asked["outcomes"]), since)
+            queued = await requeue(node.store, selection, node.clock, lambda done, of: tell(done=done, of=of))
+            node.pipeline.ring()
+            tell(queued=len(queued))
         await writer.drain()
     writer.close()
 
 
 async def ask_requeue(config: Config, selection: Selection) -> AsyncIterator[dict[str, int]]:
     """Let the running node requeue; its progress, and at last ``queued``. Raise NoNode when none answers."""
+    since = selection.since.isoformat() if selection.since else None
+    async for told in _ask(config, {"do": "requeue", "outcomes": selection.outcomes, "since": since}):
+        yield told
+
+
+async def ask_retry(config: Config, events: Collection[UUID]) -> int:
+    """Let the running node release parked events, or all; how many. Raise StoreLocked when it does not do it."""
+    with contextlib.suppress(NoNode):
+        async for told in _ask(config, {"do": "retry", "events": [str(event_id) for event_id in events]}):
+            return told["released"]
+    raise StoreLocked("the process that owns the store did not do it; see its log, or stop it and try again")
+
+
+async def _ask(config: Config, question: dict[str, Any]) -> AsyncIterator[dict[str, int]]:
     path = socket_path(config)
     try:
         reader, writer = await asyncio.open_unix_connection(path or os.devnull)
     except OSError:
         raise NoNode from None
-    since = selection.since.isoformat() if selection.since else None
-    writer.write(orjson.dumps({"outcomes": selection.outcomes, "since": since}) + b"\n")
+    writer.write(orjson.dumps(question) + b"\n")
     while line := await reader.readline():
         yield orjson.loads(line)
     writer.close()

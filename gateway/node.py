@@ -83,7 +83,7 @@ class Node:
             channels,
             store,
             metrics=self.metrics,
-            filed=self._ring_handoffs,
+            filed=self.ring_handoffs,
             clock=clock,
             retry_seconds=retry_seconds,
             parse_seconds=parse_seconds,
@@ -114,7 +114,8 @@ class Node:
         self.pipeline.ring()
         return kept
 
-    def _ring_handoffs(self) -> None:
+    def ring_handoffs(self) -> None:
+        """There is an event to deliver."""
         for handoff in self.handoffs.values():
             handoff.ring()
 

@@ -1,4 +1,7 @@
-"""Where events go: the case core's webhook (CloudEvents 1.0 with Standard Webhooks signature), or a file."""
+"""Where events go: the case core's webhook (CloudEvents 1.0 with Standard Webhooks signature), or a file.
+
+A message broker is a sink of its own, gateway/broker.py.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Protocol
 
-import httpx
+import aiohttp
 import orjson
 from cloudevents.core.bindings.http import to_structured_event
 from cloudevents.core.formats.json import JSONFormat
@@ -93,13 +96,8 @@ class WebhookSink:
     def __init__(self, url: str, secret: str, source: str, *, timeout_seconds: float, clock: Clock) -> None:
         self._url, self._source, self._clock = url, source, clock
         self._signer = Webhook(secret)
-        self._timeout_seconds = timeout_seconds
-        self._client = httpx.AsyncClient(
-            timeout=timeout_seconds,
-            follow_redirects=False,
-            trust_env=False,
-            headers={"accept-encoding": "identity"},  # the answer is read raw, and in part
-        )
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)  # of the whole: a core may drip
+        self._client: aiohttp.ClientSession | None = None
 
     async def deliver(self, event: DueEvent) -> Result:
         """One POST; every way in which it can fail is a result."""
@@ -107,15 +105,24 @@ class WebhookSink:
         body = bytes(message.body)
         headers = dict(message.headers) | self._signature(event, body)
         try:
-            async with (
-                asyncio.timeout(self._timeout_seconds),  # of the whole: httpx's is one read's, and a core may drip
-                self._client.stream("POST", self._url, content=body, headers=headers) as answer,
-            ):
-                return judge(answer.status_code, answer.headers.get("retry-after"), await _head(answer), self._clock())
-        except (TimeoutError, httpx.TimeoutException):
+            async with self._session().post(self._url, data=body, headers=headers, allow_redirects=False) as answer:
+                return judge(answer.status, answer.headers.get("retry-after"), await _head(answer), self._clock())
+        except TimeoutError:
             return Retry("timeout")
-        except httpx.HTTPError as error:
+        except (aiohttp.ClientError, OSError) as error:
             return Retry(type(error).__name__)
+
+    def _session(self) -> aiohttp.ClientSession:
+        """Made at the first delivery, on the loop that runs then."""
+        if self._client is None:
+            self._client = aiohttp.ClientSession(
+                timeout=self._timeout,
+                trust_env=False,
+                auto_decompress=False,  # the answer is read raw, and in part
+                headers={"accept-encoding": "identity"},
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._client
 
     def _signature(self, event: DueEvent, body: bytes) -> dict[str, str]:
         """Standard Webhooks: id.timestamp.body under HMAC-SHA256; the id is the event's, for ever."""
@@ -128,12 +135,13 @@ class WebhookSink:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.close()
 
 
-async def _head(answer: httpx.Response) -> bytes:
+async def _head(answer: aiohttp.ClientResponse) -> bytes:
     head = b""
-    async for chunk in answer.aiter_raw(ANSWER_BYTES):
+    async for chunk in answer.content.iter_chunked(ANSWER_BYTES):
         head += chunk
         if len(head) >= ANSWER_BYTES:
             break
@@ -221,6 +229,10 @@ def open_sink(settings: SinkSettings, source: str, clock: Clock) -> Sink:
     """The sink that the settings describe; ``source`` is the CloudEvents source."""
     if settings.path is not None and settings.sink == "file":
         return FileSink(settings.path, source)
+    if settings.sink == "broker":
+        from gateway.broker import BrokerSink  # noqa: PLC0415 - it is made of what stands above
+
+        return BrokerSink(settings, source)
     assert settings.url is not None and settings.secret is not None  # noqa: S101 - the settings refuse anything else
     return WebhookSink(
         settings.url, settings.secret.get_secret_value(), source, timeout_seconds=settings.timeout_seconds, clock=clock

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import ColumnElement, Connection, Select, exists, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, exists, insert, literal, select, text, tuple_, update
 
 from normalizer.model import HotlineMatter, Urgency
 from store.errors import KeyFileError, Superseded
@@ -186,12 +186,12 @@ def _settle(connection: Connection, sender: Sender, event: DueEvent, values: dic
         raise Superseded(f"event {event.id}")
 
 
-def parked_events(connection: Connection, after: UUID | None, limit: int) -> list[ParkedEvent]:
+def parked_events(connection: Connection, after: ParkedEvent | None, limit: int) -> list[ParkedEvent]:
     """A page of what waits for a person, in order of its writing, and how much waits behind each."""
     columns = (EVENTS.c.id, EVENTS.c.sink, EVENTS.c.matter_id, EVENTS.c.type, EVENTS.c.reason, EVENTS.c.settled_at)
     page = select(*columns, MATTERS.c.tracking_code).join(MATTERS, MATTERS.c.id == EVENTS.c.matter_id).where(PARKED)
     if after is not None:
-        page = page.where(EVENTS.c.id > after)
+        page = page.where(tuple_(EVENTS.c.id, EVENTS.c.sink) > tuple_(literal(after.id), literal(after.sink)))
     rows = connection.execute(page.order_by(EVENTS.c.id, EVENTS.c.sink).limit(limit)).all()
     return [ParkedEvent(*row, behind=_behind_count(connection, row.sink, row.matter_id)) for row in rows]
 

@@ -34,10 +34,14 @@ def is_empty(connection: Connection) -> bool:
 
 
 def upgrade(connection: Connection) -> None:
-    """Run what is missing, in the connection's transaction; nodes that start together wait for the first."""
+    """Run what is missing, in the connection's transaction; nodes that start together wait for the first.
+
+    Raise SchemaMismatch for a database that is newer than this program.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(UPGRADE_LOCK)))
-    command.upgrade(config(connection), "head")
+    if is_older(connection):
+        command.upgrade(config(connection), "head")
 
 
 def tie_keys(connection: Connection, keyring: Keyring, *, owner: bool) -> None:

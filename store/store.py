@@ -185,7 +185,7 @@ class Store:
             self._outboxes[sink] = Outbox(self._database, self._membership, sink)
         return self._outboxes[sink]
 
-    async def parked_events(self, after: UUID | None = None, limit: int = 100) -> list[ParkedEvent]:
+    async def parked_events(self, after: ParkedEvent | None = None, limit: int = 100) -> list[ParkedEvent]:
         """A page of the events that wait for a person, in order of their writing."""
         return await self._database.read(lambda connection: events.parked_events(connection, after, limit))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -16,11 +15,8 @@ import pytest
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from channels.simulated.app import AppPeer
 from gateway.clock import now
 from gateway.demo.core import StandInCore
-from gateway.handoff import Handoff
-from gateway.metrics import Metrics
 from gateway.node import Role
 from gateway.sinks import Delivered, Park, Pause, Result, Retry
 from gateway.testing import RunningGateway, Start
@@ -28,39 +24,20 @@ from store.errors import StoreUnavailable
 from store.store import Store
 from store.tables import MATTERS
 from store.values import DueEvent
+from tests.handing import (
+    QUIET,
+    Clock,
+    Core,
+    balance,
+    file_matter,
+    handing_over,
+    paused,
+    rested,
+    tally,
+    until,
+    waits,
+)
 from tests.test_door import only
-
-QUIET = "内容不外传-Kx7"
-Answer = Callable[[DueEvent, int], Result]
-
-
-class Clock:
-    """Stands still until told."""
-
-    def __init__(self) -> None:
-        self.now = now() + timedelta(seconds=1)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-class Core:
-    """A sink that answers as it is told: by the event, and how often it came before."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-        self.seen: list[tuple[UUID, int]] = []
-        self.ids: defaultdict[tuple[UUID, int], list[UUID]] = defaultdict(list)
-
-    async def deliver(self, event: DueEvent) -> Result:
-        place = (event.matter_id, event.sequence)
-        self.seen.append(place)
-        self.ids[place].append(event.id)
-        await asyncio.sleep(0)  # a real one gives others their turn
-        return self.answer(event, len(self.ids[place]))
-
-    async def close(self) -> None:
-        pass
 
 
 @pytest.fixture
@@ -70,58 +47,10 @@ async def filed(start_gateway: Start) -> AsyncIterator[RunningGateway]:
         yield gateway
 
 
-async def until(reached: Callable[[], Awaitable[Any]], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not await reached():
-            await asyncio.sleep(0.01)
-
-
-async def file_matter(gateway: RunningGateway, citizen: str, events: int = 1) -> UUID:
-    """A matter of its own with so many events: filed, then amended."""
-    app = AppPeer("app", gateway.channel("app").settings, key=(gateway.secrets / "app-key").read_text())
-    known = {matter.matter_id for matter in await gateway.matters()}
-    extra: dict[str, Any] = {}
-    for number in range(events):
-        body = {"user": {"id": citizen, "phone": "+8613800138000"}, "text": f"{QUIET}{number}"} | extra
-        assert (await app.post(body, key=f"{citizen}-{number}").send(gateway)).ok
-        await until(lambda: idle(gateway.node.store))
-        (mine,) = {matter.matter_id for matter in await gateway.matters()} - known
-        extra = {"in_reply_to": str(mine)}
-    return mine
-
-
-async def idle(store: Store) -> bool:
-    return not await store.pending()
-
-
-async def tally(store: Store) -> dict[str, int]:
-    books = await store.reconcile()
-    assert books.balanced
-    return {name: number for name, number in books.events.items() if number}
-
-
-@contextlib.asynccontextmanager
-async def handing_over(
-    gateway: RunningGateway, core: Any, clock: Callable[[], datetime], jitter: float = 1.0
-) -> AsyncIterator[tuple[Handoff, Metrics]]:
-    metrics = Metrics()
-    handoff = Handoff(gateway.node.store, core, clock=clock, metrics=metrics, jitter=lambda: jitter)
-    running = asyncio.create_task(handoff.run())
-    try:
-        yield handoff, metrics
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-
-
-def paused(metrics: Metrics) -> float | None:
-    return metrics.registry.get_sample_value("hotline_sink_paused")
-
-
 async def test_each_event_is_delivered_once_and_in_order_per_matter(filed: RunningGateway) -> None:
     matters = [await file_matter(filed, citizen, events) for citizen, events in (("a", 3), ("b", 2), ("c", 1))]
     core = Core(lambda _event, _times: Delivered())
-    async with handing_over(filed, core, now):
+    async with handing_over(filed.node.store, core, now):
         await filed.settle()
     assert {m: [s for seen, s in core.seen if seen == m] for m in matters} == dict(
         zip(matters, ([1, 2, 3], [1, 2], [1]), strict=True)
@@ -135,7 +64,7 @@ async def test_order_holds_when_the_first_fails_twice_and_others_do_not_wait(fil
     core = Core(
         lambda e, times: Retry("x") if (e.matter_id, e.sequence) == (troubled, 1) and times < 3 else Delivered()
     )
-    async with handing_over(filed, core, clock) as (handoff, _):
+    async with handing_over(filed.node.store, core, clock) as (handoff, _):
         for tries in (1, 2):
             expected = [(other, 1), (other, 2), *[(troubled, 1)] * tries]
             await until(partial(reached, core, expected))
@@ -152,26 +81,17 @@ async def reached(core: Core, places: list[tuple[UUID, int]]) -> bool:
     return sorted(core.seen) == sorted(places)
 
 
-async def waits(store: Store, clock: Clock) -> bool:
-    """Nothing is due at this hour."""
-    return not await store.outbox().due(clock(), 100)
-
-
 async def test_a_parked_event_holds_back_its_own_matter_only(filed: RunningGateway) -> None:
     troubled, other = await file_matter(filed, "a", 3), await file_matter(filed, "b", 2)
     core = Core(lambda e, _: Park("http_422") if (e.matter_id, e.sequence) == (troubled, 2) else Delivered())
     clock = Clock()
-    async with handing_over(filed, core, clock) as (handoff, _):
+    async with handing_over(filed.node.store, core, clock) as (handoff, _):
         await until(lambda: reached(core, [(other, 1), (other, 2), (troubled, 1), (troubled, 2)]))
         clock.now += timedelta(days=30)
         handoff.ring()
         await until(lambda: balance(filed.node.store, {"owed": 5, "delivered": 3, "parked": 1, "waiting": 1}))
         assert await waits(filed.node.store, clock)
     assert (troubled, 3) not in core.seen and core.seen.count((troubled, 2)) == 1
-
-
-async def balance(store: Store, expected: dict[str, int]) -> bool:
-    return await tally(store) == expected
 
 
 async def test_a_pause_stops_all_deliveries_shows_in_the_gauge_and_ends(
@@ -181,11 +101,10 @@ async def test_a_pause_stops_all_deliveries_shows_in_the_gauge_and_ends(
     first, second = await file_matter(filed, "a"), await file_matter(filed, "b")
     clock = Clock()
     core = Core(lambda _event, _times: Pause("http_401", 60) if len(core.seen) == 1 else Delivered())
-    async with handing_over(filed, core, clock) as (handoff, metrics):
+    async with handing_over(filed.node.store, core, clock) as (handoff, metrics):
         await until(lambda: gauge(metrics, 1))
         clock.now += timedelta(seconds=59)
-        handoff.ring()
-        await until(lambda: rested(handoff))
+        await rested(handoff)
         assert core.seen == [(first, 1)] and paused(metrics) == 1
         clock.now += timedelta(seconds=1)
         handoff.ring()
@@ -198,27 +117,23 @@ async def gauge(metrics: Metrics, value: int) -> bool:
     return paused(metrics) == value
 
 
-async def rested(handoff: Handoff) -> bool:
-    """The bell was heard, and the round it asked for is over."""
-    return not handoff._bell.is_set()
-
-
 @pytest.mark.parametrize(("jitter", "factor"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
 async def test_waits_double_to_ten_minutes_between_half_and_whole(
     filed: RunningGateway, monkeypatch: pytest.MonkeyPatch, jitter: float, factor: float
 ) -> None:
     await file_matter(filed, "a")
     clock, waited = Clock(), []
-    store, postponed = filed.node.store, filed.node.store.event_postponed
+    outbox = filed.node.store.outbox()
+    postponed = outbox.postponed
 
-    async def spy(event: DueEvent, reason: str, not_before: datetime) -> None:
-        await postponed(event, reason, not_before)
-        waited.append((not_before - clock.now).total_seconds())
-        clock.now = not_before
+    async def spy(event: DueEvent, reason: str, at: datetime, until: datetime) -> None:
+        await postponed(event, reason, at, until)
+        waited.append((until - clock.now).total_seconds())
+        clock.now = until
 
-    monkeypatch.setattr(store, "event_postponed", spy)
+    monkeypatch.setattr(outbox, "postponed", spy)
     core = Core(lambda _event, times: Retry("timeout") if times <= 12 else Delivered())
-    async with handing_over(filed, core, clock, jitter):
+    async with handing_over(filed.node.store, core, clock, jitter):
         await filed.settle()
     steps = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]
     assert waited == pytest.approx([step * factor for step in steps])
@@ -230,12 +145,12 @@ async def test_what_the_core_asks_for_counts_where_it_is_longer(
     await file_matter(filed, "a")
     clock, waited = Clock(), []
 
-    async def spy(_event: DueEvent, _reason: str, not_before: datetime) -> None:
-        waited.append((not_before - clock.now).total_seconds())
+    async def spy(_event: DueEvent, _reason: str, _at: datetime, until: datetime) -> None:
+        waited.append((until - clock.now).total_seconds())
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(filed.node.store, "event_postponed", spy)
-    async with handing_over(filed, Core(lambda _event, _times: Retry("http_429", 120)), clock):
+    monkeypatch.setattr(filed.node.store.outbox(), "postponed", spy)
+    async with handing_over(filed.node.store, Core(lambda _event, _times: Retry("http_429", 120)), clock):
         await until(lambda: asyncio.sleep(0, bool(waited)))
     assert waited == [120]
 
@@ -251,7 +166,7 @@ async def test_a_sink_that_raises_is_a_failed_try_like_any_other(filed: RunningG
 
     core = Core(breaks)
     with capture_logs() as logs:
-        async with handing_over(filed, core, clock) as (handoff, _):
+        async with handing_over(filed.node.store, core, clock) as (handoff, _):
             await until(lambda: waits(filed.node.store, clock))
             assert len(core.seen) == 1
             clock.now += timedelta(seconds=5)
@@ -265,16 +180,17 @@ async def test_what_was_delivered_while_the_store_was_down_is_sent_again_under_i
     filed: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = (await file_matter(filed, "a"), 1)
-    store, delivered, fails = filed.node.store, filed.node.store.event_delivered, iter([True])
+    outbox, fails = filed.node.store.outbox(), iter([True])
+    delivered = outbox.delivered
 
     async def down_once(*values: Any) -> None:
         if next(fails, False):
             raise StoreUnavailable("down")
         await delivered(*values)
 
-    monkeypatch.setattr(store, "event_delivered", down_once)
+    monkeypatch.setattr(outbox, "delivered", down_once)
     core = Core(lambda _event, _times: Delivered())
-    async with handing_over(filed, core, now):
+    async with handing_over(filed.node.store, core, now):
         await filed.settle()
     assert len(core.ids[place]) == 2 and len(set(core.ids[place])) == 1
 
@@ -288,10 +204,10 @@ async def test_what_is_under_way_when_the_node_stops_is_sent_by_the_next(filed: 
             return await asyncio.Event().wait()  # type: ignore[return-value]
 
     hangs, core = Hangs(lambda *_: Delivered()), Core(lambda *_: Delivered())
-    async with handing_over(filed, hangs, now):
+    async with handing_over(filed.node.store, hangs, now):
         await until(lambda: asyncio.sleep(0, hangs.seen == [place]))
     assert await tally(filed.node.store) == {"owed": 1, "waiting": 1}
-    async with handing_over(filed, core, now):
+    async with handing_over(filed.node.store, core, now):
         await filed.settle()
     assert core.seen == [place]
 
@@ -301,7 +217,7 @@ async def test_no_log_line_quotes_a_citizen_or_a_secret(filed: RunningGateway) -
         await file_matter(filed, citizen)
     answers = iter([Retry("timeout"), Park("http_400"), Pause("http_401", 0)])
     with capture_logs() as logs:
-        async with handing_over(filed, Core(lambda *_: next(answers, Delivered())), now):
+        async with handing_over(filed.node.store, Core(lambda *_: next(answers, Delivered())), now):
             await until(lambda: balance(filed.node.store, {"owed": 3, "delivered": 2, "parked": 1}))
     assert {entry["event"] for entry in logs} == {"handoff_retry", "handoff_parked", "handoff_paused"}
     secrets = [path.read_text() for path in filed.secrets.iterdir()]

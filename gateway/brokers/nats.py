@@ -18,8 +18,9 @@ from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, Header, PersistMode, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
 
-from gateway.broker import Answer, Connection, Letter, password_security, read_as
-from gateway.config import Core
+from gateway.broker import Answer, Connection, Letter, Refusal, read_as
+from gateway.brokers.credentials import security
+from gateway.config import SinkSettings
 from gateway.sinks import Park, Pause, Result, Retry
 
 log = structlog.get_logger(__name__)
@@ -31,6 +32,8 @@ DUPLICATE_SECONDS = 24 * 3600.0
 SHORT_SECONDS = 1200.0
 #: By err_code. 10054: larger than the stream takes; 10077: the stream is full and takes no new ones, or its disk is full.
 REFUSALS: dict[int | None, Result] = {10054: Park("too_large"), 10077: Retry("stream_full")}
+#: Nobody keeps what is sent there; opening anew makes the stream, or tells why not.
+GONE = Retry("no_stream")
 #: By err_code. JetStream is off: for the account, for the server; None: nobody answers its API.
 NO_JETSTREAM = (10039, 10076, None)
 
@@ -49,12 +52,12 @@ class _Broker(NatsBroker):
         return client
 
 
-async def open_connection(core: Core, seconds: float) -> Connection:
+async def open_connection(settings: SinkSettings, seconds: float) -> Connection:
     """Connect and find the subject's stream, or make it. Raise Answer, or what the library raises."""
     fate = _Fate()
     broker = _Broker(
-        core.url or "",
-        security=password_security(core),
+        settings.url or "",
+        security=security(settings),
         allow_reconnect=False,  # the sink opens a new connection, for all brokers alike
         connect_timeout=seconds,  # type: ignore[arg-type]  # annotated as whole seconds, used in asyncio.wait_for
         error_cb=fate.failed,
@@ -65,28 +68,28 @@ async def open_connection(core: Core, seconds: float) -> Connection:
         client = await broker.connect()
         undo.push_async_callback(client.close)
         fate.connected = True
-        stream = await fate.unless_over(_stream(client.jetstream(timeout=seconds), core.subject))
+        stream = await fate.unless_over(_stream(client.jetstream(timeout=seconds), settings.subject))
 
         async def publish(letter: Letter) -> None:
-            with read_as({MaxPayloadError: Park("too_large"), NoStreamResponseError: Retry("no_stream")}):
-                await fate.unless_over(_publish(broker, core, letter))
+            with read_as({MaxPayloadError: Park("too_large")}, Refusal), read_as({NoStreamResponseError: GONE}):
+                await fate.unless_over(_publish(broker, settings, stream.name, letter))
 
         return Connection(publish, undo.pop_all().aclose, tuple(_weak(stream)))
 
 
-async def _publish(broker: NatsBroker, core: Core, letter: Letter) -> None:
+async def _publish(broker: NatsBroker, settings: SinkSettings, stream: str | None, letter: Letter) -> None:
     """Return with the PubAck; a duplicate's says that the stream has it, and so is as good as the first."""
     try:
         await broker.publish(
             letter.body,
-            core.subject,
+            settings.subject,
             headers={Header.MSG_ID: letter.id, "content-type": letter.content_type},
             correlation_id=letter.id,
-            stream="",
-            timeout=core.timeout_seconds,
+            stream=stream,  # without it FastStream would publish past JetStream, and nothing would confirm
+            timeout=settings.timeout_seconds,
         )
     except APIError as error:
-        raise Answer(REFUSALS.get(error.err_code, Retry(f"nats_{error.err_code}"))) from None
+        raise Refusal(REFUSALS.get(error.err_code, Retry(f"nats_{error.err_code}"))) from None
 
 
 class _Fate:
@@ -117,7 +120,8 @@ class _Fate:
         """The outcome of ``work``, or the end of the connection if that comes first."""
         task = asyncio.create_task(work)
         try:
-            await asyncio.wait({task, self._over}, return_when=asyncio.FIRST_COMPLETED)
+            both: tuple[asyncio.Future[Any], ...] = (task, self._over)
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
                 self._over.result()
             return task.result()

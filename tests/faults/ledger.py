@@ -118,9 +118,10 @@ def _check_order(load: Load, matters: Sequence[HotlineMatter], ledger: Ledger) -
     by_sender: defaultdict[str, list[int]] = defaultdict(list)
     for letter in load.letters:
         if letter.number in place:
-            by_sender[letter.sender].append(place[letter.number])
-    for sender, places in by_sender.items():
-        ledger.expect(places == sorted(places), f"letters of {sender} were filed out of order")
+            by_sender[letter.sender].append(letter.number)
+    for sender, written in by_sender.items():
+        filed = sorted(written, key=lambda number: place[number])
+        ledger.expect(filed == written, f"letters of {sender} were filed out of order: {filed}")
 
 
 def result(fault: str, world: World, ledger: Ledger, *, runs: int, recovery_seconds: float) -> dict[str, Any]:

@@ -65,6 +65,7 @@ class Load:
         #: Called with each letter when it is acknowledged.
         self.heard_back: Callable[[Letter], None] = lambda _: None
         self.stopping = False
+        world.at_end.append(self.hang_up)
 
     # -- what became of it ---------------------------------------------------------------------------------------------
 
@@ -102,7 +103,7 @@ class Load:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._hang_up()
+            self.hang_up()
 
     async def _write(self, channel: str, sender: str) -> None:
         while not self.stopping:
@@ -154,7 +155,8 @@ class Load:
                 self._connections.pop(sender)[1].close()
             return None, b""
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
+        """Close all connections, so that the next attempt does not meet the end of an old one."""
         while self._connections:
             self._connections.popitem()[1][1].close()
 

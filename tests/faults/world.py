@@ -86,6 +86,8 @@ class World:
     def __init__(self, folder: Path, url: str, zygote: Zygote, core: Core, secrets: Path) -> None:
         self.folder, self.core, self._zygote, self._secrets = folder, core, zygote, secrets
         self.store_kind = url.partition(":")[0]
+        #: Called when this world ends.
+        self.at_end: list[Callable[[], None]] = []
         self.child: Child | None = None
         self._numbers = itertools.count(1)
         self._ports = {name: _free_port() for name in ("http", "mailbox")}
@@ -114,7 +116,7 @@ class World:
         client = {"id": "city-app", "key_hash": secret("app-key-hash"), "scopes": ["messages:write", "messages:read"]}
         return {
             "server": {"listen": f"127.0.0.1:{self.port}", "public_url": PUBLIC_URL},
-            "store": {"url": url, "files": "data/files"},
+            "store": {"url": url, "files": "data/files", "journal": "data/journal"},
             "keys": {"file": "data/keys.json"},
             "core": {"url": self.core.url, "secret": secret("core-secret")},
             "dedupe": {"settle_seconds": 0},
@@ -146,7 +148,7 @@ class World:
             async with asyncio.timeout(READY_SECONDS):
                 while not await self.is_ready():
                     assert self.child.exit_code is None, f"the gateway ended:\n{self.child.printed()}"
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(0.03)
         except TimeoutError:
             raise AssertionError(f"the gateway is not ready:\n{self.child.printed()}") from None
         return time.monotonic() - started
@@ -226,6 +228,8 @@ async def inhabited(
     try:
         yield world
     finally:
+        for end in world.at_end:
+            end()
         if world.child is not None:
             world.child.end_all()
             await world.child.exited()
