@@ -12,7 +12,7 @@ handed ``deliver`` and, for ``run``, ``state``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -23,6 +23,7 @@ from urllib.parse import parse_qs
 import uuid_utils.compat
 
 from channels.errors import ChannelError, Rebound, Unacceptable, Unauthenticated, Unavailable
+from channels.recount import Period, Told, Unanswered
 from channels.settings import ChannelSettings, WebhookSettings
 from normalizer.model import Binding, Envelope, Kept, Parsed
 
@@ -165,6 +166,14 @@ class Channel(ABC, Generic[S]):
 
     async def run(self, deliver: Deliver, state: State) -> None:
         """Poll or serve until cancelled; returning is a failure like any other."""
+
+    def recount(self, period: Period, kept: AsyncIterator[Envelope]) -> AsyncIterator[Told]:
+        """Ask the provider what it delivered or still holds, for ``gateway reconcile --providers``. Raise Unanswered.
+
+        ``kept`` are this channel's own envelopes received from ``period.since`` on, in order of arrival: for providers
+        that number their deliveries. What is told before Unanswered counts.
+        """
+        raise Unanswered("unsupported")
 
     def envelope(
         self, body: bytes, received_at: datetime, query: str = "", admission: Admission | None = None

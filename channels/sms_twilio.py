@@ -11,17 +11,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlparse
 
+import httpx
 import orjson
 from pydantic import Field, ValidationError
 from twilio.request_validator import HMAC_SHA1, HMAC_SHA256, RequestValidator, add_port, remove_port
 
 from channels.base import Admission, Answer, Request, Webhook
 from channels.errors import Malformed, Unauthenticated
+from channels.recount import Period, Told
 from channels.settings import Secret, WebhookSettings
+from channels.sms_twilio_list import inbound
 from normalizer.model import (
     Assurance,
     Attachment,
@@ -144,6 +147,15 @@ class SmsTwilio(Webhook[SmsTwilioSettings]):
     def acknowledge(self, kept: Kept) -> Answer:
         """An empty TwiML document: anything else would be sent to the citizen or logged as an error."""
         return Answer(body=EMPTY_TWIML, media_type="text/xml")
+
+    async def recount(self, period: Period, kept: AsyncIterator[Envelope]) -> AsyncIterator[Told]:
+        """What Twilio lists as received, SMS and WhatsApp."""
+        ours, token = self.settings, self.settings.auth_token.get_secret_value()
+        numbers = [ours.number] + ([f"whatsapp:{ours.number}"] if ours.number.startswith("+") else [])
+        async with httpx.AsyncClient(auth=(ours.account_sid, token), timeout=10, trust_env=False) as client:
+            for number in numbers:
+                async for listed in inbound(client, ours.api_base, ours.account_sid, number, period):
+                    yield listed
 
     def parse(self, envelope: Envelope) -> Parsed:
         """One message, or a notice for opt-outs and status callbacks."""

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -20,12 +21,15 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from channels.base import Admission, Deliver, Request, Route, State, StateChange, Webhook
 from channels.errors import ChannelError, Unauthenticated
+from channels.recount import Period, Told, Unanswered, Waiting, ask, numbered
 from channels.settings import Secret, WebhookSettings
 from channels.telegram_update import is_id, read_update
 from normalizer.model import Envelope, Parsed
 
 #: Seconds between two rounds of polling that brought nothing new.
 PAUSE = 1.0
+#: A quotation mark that a citizen writes is escaped in JSON: he cannot name another update.
+UPDATE_ID = re.compile(rb'"update_id"\s*:\s*([1-9][0-9]{0,17})\b')
 #: What is asked of getUpdates; anything else would only become a notice.
 UPDATES = ("message", "edited_message", "my_chat_member")
 
@@ -102,10 +106,7 @@ class Telegram(Webhook[TelegramSettings]):
 
     async def run(self, deliver: Deliver, state: State) -> None:
         """Poll for ever; the cursor moves in the same transaction that keeps an update. Raise PollFailed."""
-        token = self.settings.bot_token.get_secret_value()
-        proxy = self.settings.proxy.get_secret_value() if self.settings.proxy else None
-        timeout = httpx.Timeout(10, read=self.settings.poll_seconds + 10)
-        async with httpx.AsyncClient(transport=_BotTransport(token, proxy), timeout=timeout) as client:
+        async with self._client(read=self.settings.poll_seconds + 10) as client:
             offset = await state.get("offset")
             while True:
                 before = offset
@@ -113,6 +114,12 @@ class Telegram(Webhook[TelegramSettings]):
                     offset = await self._keep(update, offset, deliver, state)
                 if offset == before:
                     await asyncio.sleep(PAUSE)
+
+    def _client(self, read: float) -> httpx.AsyncClient:
+        """``read``: seconds that an answer may take."""
+        token = self.settings.bot_token.get_secret_value()
+        proxy = self.settings.proxy.get_secret_value() if self.settings.proxy else None
+        return httpx.AsyncClient(transport=_BotTransport(token, proxy), timeout=httpx.Timeout(10, read=read))
 
     async def _keep(self, update: _Update, offset: str | None, deliver: Deliver, state: State) -> str | None:
         """Deliver one update and return the next offset.
@@ -137,8 +144,7 @@ class Telegram(Webhook[TelegramSettings]):
         alone = await self._call(client, offset, 1)
         if (found := _split(alone)) is not None:
             return found
-        # A quotation mark that a citizen writes is escaped in JSON: he cannot name another update here.
-        number = re.search(rb'"update_id"\s*:\s*([1-9][0-9]{0,17})\b', alone)
+        number = UPDATE_ID.search(alone)
         if number is None:
             raise PollFailed("unreadable")
         return [_Update(int(number[1]), alone)]
@@ -154,10 +160,28 @@ class Telegram(Webhook[TelegramSettings]):
                 raise PollFailed("network") from None
             if answer.status_code != 429:
                 break
-            await asyncio.sleep(_retry_after(answer))
+            await asyncio.sleep(_asked_to_wait(answer.content))
         if answer.status_code != 200:
             raise PollFailed(f"status_{answer.status_code}")
         return answer.content
+
+    async def recount(self, period: Period, kept: AsyncIterator[Envelope]) -> AsyncIterator[Told]:
+        """Gaps in ``update_id``, which counts up by one, and what getWebhookInfo says is still waiting.
+
+        After a week without updates the ids may start anew at random (https://core.telegram.org/bots/api#update): a step
+        of more than a thousand is such a start, not a gap.
+        """
+        numbers = [
+            (int(number[1]), envelope.received_at)
+            async for envelope in kept
+            if (number := UPDATE_ID.search(envelope.body)) is not None
+        ]
+        yield numbered(numbers, period.until)
+        async with self._client(read=10) as client:
+            told = await ask(
+                client, f"{self.settings.api_base.rstrip('/')}/getWebhookInfo", lambda reply: _asked_to_wait(reply.body)
+            )
+        yield _waiting(told, self.settings.mode, period)
 
     def parse(self, envelope: Envelope) -> Parsed:
         """A message, new or edited; a notice for all other updates."""
@@ -195,9 +219,26 @@ def _number(update: Any) -> int | None:
     return number if is_id(number) else None
 
 
-def _retry_after(answer: httpx.Response) -> float:
-    """https://core.telegram.org/bots/api#responseparameters, within reason."""
+def _waiting(document: Any, mode: str, period: Period) -> Waiting:
+    """https://core.telegram.org/bots/api#webhookinfo. What waits is on its way unless something told is in its way."""
+    told = document.get("result") if isinstance(document, dict) else None
+    number = told.get("pending_update_count") if isinstance(told, dict) else None
+    if not isinstance(told, dict) or not isinstance(number, int) or isinstance(number, bool):
+        raise Unanswered("garbage")
+    erred, said = told.get("last_error_date"), told.get("last_error_message")
+    obstacle = None
+    if mode == "poll":
+        obstacle = "webhook_set" if told.get("url") else None
+    elif not told.get("url"):
+        obstacle = "no_webhook"
+    elif is_id(erred) and erred >= period.since.timestamp():
+        obstacle = "".join(filter(str.isprintable, said))[:200] if isinstance(said, str) and said else "error"
+    return Waiting(number, obstacle if number else None)
+
+
+def _asked_to_wait(body: bytes) -> float:
+    """https://core.telegram.org/bots/api#responseparameters, within reason; 5 s where it says none."""
     try:
-        return min(max(1.0, float(answer.json()["parameters"]["retry_after"])), 3600.0)
+        return min(max(1.0, float(json.loads(body)["parameters"]["retry_after"])), 3600.0)
     except (ValueError, TypeError, KeyError):
         return 5.0

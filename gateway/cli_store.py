@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -43,45 +41,51 @@ def migrate(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 
 def reconcile(
-    config: ConfigOption = DEFAULT_CONFIG, since: SinceOption = None, json_output: JsonOption = False
+    config: ConfigOption = DEFAULT_CONFIG,
+    since: SinceOption = None,
+    providers: Annotated[
+        bool,
+        typer.Option(
+            "--providers",
+            help="Also ask each channel's provider what it delivered (the last day unless --since says more) and name "
+            "what we lack.",
+        ),
+    ] = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Prove that the books balance: every envelope unpacked or pending, every message with one outcome, every event
     delivered, waiting or parked. Exit 1 with the offending rows if not.
     """
-    from gateway.commands.reconcile import print_books  # noqa: PLC0415
-    from gateway.node import open_node_store  # noqa: PLC0415
+    from gateway.commands.reconcile import reconcile_on  # noqa: PLC0415
 
-    loaded, _ = load(config)
-
-    async def job() -> int:
-        store = await open_node_store(loaded, owner=False)
-        try:
-            books = await store.reconcile(aware(since))
-        finally:
-            await store.close()
-        if json_output:
-            typer.echo(json.dumps(asdict(books) | {"balanced": books.balanced}, ensure_ascii=False))
-        else:
-            print_books(books, out)
-        return 0 if books.balanced else 1
-
-    run(job())
+    loaded, channels = load(config)
+    run(reconcile_on(loaded, channels, aware(since), out, providers=providers, as_json=json_output))
 
 
 def replay(
     config: ConfigOption = DEFAULT_CONFIG,
     since: SinceOption = None,
     outcome: Annotated[
-        str, typer.Option(help="Envelopes that ended so; only malformed and failed are filed anew.")
-    ] = "malformed,failed",
+        str | None,
+        typer.Option(
+            help="Envelopes that ended so; only malformed and failed are filed anew. "
+            "Default: malformed,failed; with --diff all.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would come out.")] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; name the fields that would change.")] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Write nothing; name the fields and matters that would change.")
+    ] = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Run kept raw envelopes through the present code and rules: after a fix, what was malformed or failed is filed."""
     from gateway.commands.replay import preview_on, replay_on  # noqa: PLC0415
     from gateway.replay import Selection  # noqa: PLC0415
     from normalizer.model import Outcome  # noqa: PLC0415
 
+    if outcome is None:
+        outcome = ",".join(Outcome if diff else Selection().outcomes)
     try:
         outcomes = tuple(Outcome(name.strip()) for name in outcome.split(","))
     except ValueError as error:
@@ -89,9 +93,9 @@ def replay(
     loaded, built = load(config)
     selection = Selection(outcomes, aware(since))
     if dry_run or diff:
-        run(preview_on(loaded, built, selection, out, fields=diff))
+        run(preview_on(loaded, built, selection, out, err, fields=diff, as_json=json_output))
     else:
-        run(replay_on(loaded, built, selection, out, err))
+        run(replay_on(loaded, built, selection, out, err, as_json=json_output))
 
 
 def backup(

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from channels.base import AnyChannel
-from channels.errors import Malformed
+from channels.registry import load
+from channels.settings import ChannelSettings
 from gateway.clock import Clock
+from gateway.difference import Preview, difference, unread
 from gateway.offload import Offload, OwnFault
-from normalizer.model import Envelope, Message, Notice, Outcome
+from normalizer.model import Envelope, Outcome
+from store.dossiers import Dossier
 from store.store import Store
 
-PAGE = 200
+#: Envelopes read from the store, and sent to a worker, at once; and bytes of them, unless one alone is larger.
+PAGE, PAGE_BYTES = 100, 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,24 +29,6 @@ class Selection:
 
     outcomes: tuple[str, ...] = (Outcome.MALFORMED, Outcome.FAILED)
     since: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a replay would change about one envelope; names of fields only, never what a citizen wrote."""
-
-    envelope_id: UUID
-    channel: str
-    was: tuple[str, ...]
-    would_be: str
-    changes: tuple[str, ...] = ()
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything would come out differently."""
-        return bool(self.changes) or (self.would_be in (Outcome.MALFORMED, Outcome.FAILED)) != bool(
-            {Outcome.MALFORMED, Outcome.FAILED} & set(self.was)
-        )
 
 
 async def selected(store: Store, selection: Selection) -> list[UUID]:
@@ -62,42 +50,64 @@ async def requeue(store: Store, selection: Selection, clock: Clock, progress: Ca
 
 
 async def preview(
-    store: Store, channels: Mapping[str, AnyChannel], offload: Offload, selection: Selection
-) -> AsyncIterator[Preview]:
-    """Read the selection's envelopes anew, without writing anything."""
-    last: UUID | None = None
-    while page := await store.replayable(selection.outcomes, selection.since, last, PAGE):
-        for item in page:
-            envelope = await store.envelope(item.envelope_id)
-            before = await store.messages(item.envelope_id)
-            would_be, after = await _read(offload, channels.get(item.channel), envelope)
-            yield Preview(item.envelope_id, item.channel, item.outcomes, would_be, _changes(before, after))
-        last = page[-1].envelope_id
+    store: Store, channels: Mapping[str, AnyChannel], offload: Rereading, selection: Selection
+) -> AsyncGenerator[Preview, None]:
+    """Read the selection's envelopes anew, in order of arrival, without writing anything.
 
-
-async def _read(offload: Offload, channel: AnyChannel | None, envelope: Envelope) -> tuple[str, tuple[Message, ...]]:
-    if channel is None:
-        return Outcome.FAILED, ()
+    A page is read from the store while others are in the worker processes; no more are held than these.
+    """
+    under_way: deque[asyncio.Task[list[Preview]]] = deque()
     try:
-        parsed = await offload.parse(channel, envelope)
-        for message in () if isinstance(parsed, Notice) else parsed:
-            await offload.normalize(message, envelope.id)
-    except Malformed:
-        return Outcome.MALFORMED, ()
-    except OwnFault:
-        return Outcome.FAILED, ()
-    if isinstance(parsed, Notice):
-        return Outcome.NOTICE, ()
-    return f"{len(parsed)} message{'s' if len(parsed) != 1 else ''}", parsed
+        last: UUID | None = None
+        while page := await store.dossiers(selection.outcomes, selection.since, last, PAGE, PAGE_BYTES):
+            under_way.append(asyncio.create_task(offload.differences(page, channels)))
+            last = page[-1].envelope.id
+            if len(under_way) > offload.processes:
+                for found in await under_way.popleft():
+                    yield found
+        while under_way:
+            for found in await under_way.popleft():
+                yield found
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
 
-def _changes(before: tuple[Message, ...], after: tuple[Message, ...]) -> tuple[str, ...]:
-    """Names of the fields that differ, message by message."""
-    if len(before) != len(after):
-        return (f"messages: {len(before)} → {len(after)}",)
-    return tuple(
-        f"{index}.{name}"
-        for index, (old, new) in enumerate(zip(before, after, strict=True))
-        for name in Message.model_fields
-        if getattr(old, name) != getattr(new, name)
-    )
+class Rereading(Offload):
+    """The same worker processes, a page a call: asking costs more than reading a text message."""
+
+    @property
+    def processes(self) -> int:
+        """How many pages are read at once."""
+        return int(self._limiter.total_tokens)
+
+    async def differences(self, page: Sequence[Dossier], channels: Mapping[str, AnyChannel]) -> list[Preview]:
+        """What would come out of each. Where one hangs or crashes its process, each is read alone."""
+        used = {
+            name: (channels[name].kind, channels[name].settings)
+            for name in {envelope.channel for dossier in page for envelope in _envelopes(dossier)} & channels.keys()
+        }
+        try:
+            return await self._call(False, _differences, page, used)
+        except OwnFault:
+            if len(page) == 1:
+                return [unread(page[0])]
+            return [found for one in page for found in await self.differences([one], channels)]
+
+
+def _envelopes(dossier: Dossier) -> list[Envelope]:
+    return [dossier.envelope, *(envelope for file in dossier.matters for envelope in file.envelopes.values())]
+
+
+def _differences(page: Sequence[Dossier], settings: Mapping[str, tuple[str, ChannelSettings]]) -> list[Preview]:
+    """Runs in the worker."""
+    channels = {name: load(kind)(name, chosen) for name, (kind, chosen) in settings.items()}
+    return [_difference(dossier, channels) for dossier in page]
+
+
+def _difference(dossier: Dossier, channels: Mapping[str, AnyChannel]) -> Preview:
+    try:
+        return difference(dossier, channels)
+    except Exception:  # noqa: BLE001 - one that cannot be compared must not hide the rest of its page
+        return unread(dossier)

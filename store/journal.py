@@ -12,12 +12,13 @@ from pathlib import Path
 from uuid import UUID
 
 import structlog
+import uuid_utils.compat
 from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.engine import URL
 
 from normalizer.model import Kept
 from store import envelopes, schema
-from store.envelopes import Delivery, Moved
+from store.envelopes import Delivery, Moved, StateWrite
 from store.errors import KeyFileError, StoreError, StoreLocked, StoreUnavailable
 from store.keys import Keyring
 from store.sealed import unlock
@@ -37,8 +38,10 @@ UNREADABLE = "unreadable"
 class Journal:
     """One file. Raise StoreUnavailable when the disk does not take it."""
 
-    def __init__(self, database: SQLite, keyring: Keyring) -> None:
+    def __init__(self, database: SQLite, keyring: Keyring, place: UUID) -> None:
         self._database, self._keyring = database, keyring
+        #: What this file is called among nodes, for as long as it exists.
+        self.place = place
 
     @property
     def path(self) -> Path:
@@ -168,10 +171,18 @@ async def _open(path: Path, keyring: Keyring) -> Journal:
     try:
         await database.write(schema.upgrade)
         await database.write(lambda connection: schema.tie_keys(connection, keyring, owner=True))
+        place = await database.write(lambda connection: _place(connection, keyring))
     except BaseException:
         await database.close()
         raise
-    return Journal(database, keyring)
+    return Journal(database, keyring, place)
+
+
+def _place(connection: Connection, keyring: Keyring) -> UUID:
+    """Given at the first opening."""
+    fresh = StateWrite("", "place", None, str(uuid_utils.compat.uuid7()))
+    envelopes.write_state(connection, keyring, fresh)
+    return UUID(envelopes.get_state(connection, "", "place"))
 
 
 def _damaged(path: Path) -> bool:

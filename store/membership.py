@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
+from uuid import UUID
 
 import structlog
 import uuid_utils.compat
@@ -50,8 +51,10 @@ class Lead:
 class Membership:
     """Beats until closed. ``id`` is what this node's writes are fenced by; it changes when the lease has lapsed."""
 
-    def __init__(self, database: Database, prepare: Callable[[Connection], None] | None) -> None:
-        self._database, self._prepare = database, prepare
+    def __init__(
+        self, database: Database, prepare: Callable[[Connection], None] | None, place: UUID | None = None
+    ) -> None:
+        self._database, self._prepare, self._place = database, prepare, place
         self.id = uuid_utils.compat.uuid7()
         #: Why the store cannot be worked on; None while it can.
         self.trouble: str | None = "not reached yet"
@@ -130,7 +133,7 @@ class Membership:
     def _renew(self, connection: Connection) -> set[str] | None:
         """What this node leads; None when its lease has lapsed."""
         if not self._joined:
-            nodes.join(connection, self.id)
+            nodes.join(connection, self.id, self._place)
         elif not nodes.renew(connection, self.id):
             return None
         nodes.reap(connection)

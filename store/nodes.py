@@ -51,11 +51,13 @@ def alive(connection: Connection, node_id: UUID) -> ColumnElement[bool]:
     return exists().where(NODES.c.id == node_id, NODES.c.expires_at > clock(connection))
 
 
-def join(connection: Connection, node_id: UUID) -> None:
-    """Begin a lease. Who owns a file knows that every other node on it is dead."""
+def join(connection: Connection, node_id: UUID, place: UUID | None = None) -> None:
+    """Begin a lease. Who owns a file knows that every other node on it is dead, and so who has a dead one's place."""
     if connection.dialect.name == "sqlite":
         connection.execute(delete(NODES))
-    connection.execute(insert(NODES), {"id": node_id, "expires_at": FOR_EVER})
+    elif place is not None:
+        connection.execute(delete(NODES).where(NODES.c.place == place))
+    connection.execute(insert(NODES), {"id": node_id, "expires_at": FOR_EVER, "place": place})
     renew(connection, node_id)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from store import schema
 from store.database import open_database
 from store.errors import NoStore, StoreUnavailable
-from store.journal import open_journal
+from store.journal import Journal, open_journal
 from store.keeping import Keeping
 from store.keys import Keyring, load, load_or_create
 from store.membership import Membership
@@ -65,15 +65,16 @@ async def open_store(
 
         if fresh is not None:
             await (database.write if owner else database.read)(prepare)
-        membership = Membership(database, prepare if fresh is None else None)
-        keeping = await _keeping(database, keyring, membership, standby)
-        if owner:
-            await membership.start(patient=fresh is None)
-            await keeping.start(away=fresh is None)
+        journal = await _journal(database, keyring, standby)
+        membership = Membership(database, prepare if fresh is None else None, journal and journal.place)
+        keeping = Keeping(database, keyring, membership, _reserve(database, standby), journal)
     except BaseException:
         await database.close()
         raise
-    return Store(database, keyring, keeping, membership, sinks)
+    store = Store(database, keyring, keeping, membership, sinks)
+    if owner:
+        await store.start(away=fresh is None)
+    return store
 
 
 async def _is_fresh(database: Database, key_file: Path, standby: Standby | None) -> bool | None:
@@ -90,14 +91,18 @@ def _is_file(path: Path) -> bool:
     return path.is_file()
 
 
-async def _keeping(database: Database, keyring: Keyring, membership: Membership, standby: Standby | None) -> Keeping:
-    """A file of our own is its own journal."""
+async def _journal(database: Database, keyring: Keyring, standby: Standby | None) -> Journal | None:
+    """A file of our own needs none beside it."""
+    if standby is None or not database.shared:
+        return None
+    return await open_journal(standby.journal, keyring, datetime.now(UTC))
+
+
+def _reserve(database: Database, standby: Standby | None) -> Reserve | None:
+    """On the disk that deliveries are written to."""
     if standby is None:
-        return Keeping(database, keyring, membership, None, None)
-    if isinstance(database, SQLite):
-        return Keeping(database, keyring, membership, Reserve(database.path.parent, standby.reserve), None)
-    journal = await open_journal(standby.journal, keyring, datetime.now(UTC))
-    return Keeping(database, keyring, membership, Reserve(standby.journal, standby.reserve), journal)
+        return None
+    return Reserve(database.path.parent if isinstance(database, SQLite) else standby.journal, standby.reserve)
 
 
 def _keyring(url: str, key_file: Path, *, fresh: bool, owner: bool) -> Keyring:

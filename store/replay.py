@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, true, update
 
 from normalizer.model import Message, Outcome
 from store.keys import Keyring
@@ -53,17 +53,20 @@ def replayable(
     connection: Connection, outcomes: tuple[str, ...], since: datetime | None, after: UUID | None, limit: int
 ) -> list[Replayable]:
     """Envelopes that ended, or hold a message that ended, in one of ``outcomes``; a page after ``after``."""
-    page = select(ENVELOPES.c.id, ENVELOPES.c.channel).order_by(ENVELOPES.c.id).limit(limit)
-    ended = [
+    page = select(ENVELOPES.c.id, ENVELOPES.c.channel).where(ended(outcomes, since)).order_by(ENVELOPES.c.id)
+    if after is not None:
+        page = page.where(ENVELOPES.c.id > after)
+    rows = connection.execute(page.limit(limit))
+    return [Replayable(row.id, row.channel, outcomes_of(connection, row.id)) for row in rows]
+
+
+def ended(outcomes: tuple[str, ...], since: datetime | None) -> ColumnElement[bool]:
+    """Of an envelope received from ``since`` on: it, or a message of it, ended in one of ``outcomes``."""
+    known = [
         select(table.c.outcome).where(table.c.envelope_id == ENVELOPES.c.id, table.c.outcome.in_(outcomes)).exists()
         for table in (UNPACKED, MESSAGES)
     ]
-    page = page.where(or_(*ended))
-    if since is not None:
-        page = page.where(ENVELOPES.c.received_at >= since)
-    if after is not None:
-        page = page.where(ENVELOPES.c.id > after)
-    return [Replayable(row.id, row.channel, outcomes_of(connection, row.id)) for row in connection.execute(page)]
+    return and_(or_(*known), ENVELOPES.c.received_at >= since if since is not None else true())
 
 
 def outcomes_of(connection: Connection, envelope_id: UUID) -> tuple[str, ...]:

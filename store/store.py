@@ -10,7 +10,8 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from normalizer.model import Envelope, HotlineMatter, Kept, KeptMessage, Message, Outcome
-from store import books, envelopes, events, matters, messages, queue, replay
+from store import books, dossiers, envelopes, events, matters, messages, provided, queue, replay
+from store.dossiers import Dossier
 from store.envelopes import StateWrite
 from store.group import GroupCommit
 from store.keeping import Keeping
@@ -19,6 +20,7 @@ from store.matters import Desk
 from store.membership import Lead, Membership
 from store.messages import Unpacking
 from store.outbox import Outbox
+from store.provided import Provided
 from store.tables import ENVELOPES
 from store.transactions import Database
 from store.values import Books, Decide, Filing, ParkedEvent, Receipt, Replayable, Stage, Work
@@ -39,6 +41,18 @@ class Store:
         self._unpacking = GroupCommit[Unpacking, tuple[Outcome, ...]](self._unpack_many)
         self._sinks = tuple(sinks)
         self._outboxes: dict[str, Outbox] = {}
+
+    async def start(self, *, away: bool) -> None:
+        """Join the nodes that work on the database, which is ``away`` when it did not answer just now.
+
+        Raise StoreUnavailable, with everything released, when it does not answer and was not known to be away.
+        """
+        try:
+            await self._membership.start(patient=away)
+            await self._keeping.start(away=away)
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Finish what is under way, tell the other nodes, release the database."""
@@ -217,6 +231,30 @@ class Store:
         """A page of envelopes that ended in one of ``outcomes``."""
         return await self._database.read(
             lambda connection: replay.replayable(connection, outcomes, since, after, limit)
+        )
+
+    async def count_ended(self, outcomes: tuple[str, ...], since: datetime | None = None) -> int:
+        """How many envelopes from ``since`` on ended, or hold a message that ended, in one of ``outcomes``."""
+        return await self._database.read(lambda connection: dossiers.count(connection, outcomes, since))
+
+    async def dossiers(
+        self, outcomes: tuple[str, ...], since: datetime | None, after: UUID | None, limit: int, most_bytes: int
+    ) -> tuple[Dossier, ...]:
+        """A page of the same envelopes with all that was made of them; see :func:`store.dossiers.page`."""
+        return await self._database.read(
+            lambda connection: dossiers.page(connection, outcomes, since, after, limit, most_bytes)
+        )
+
+    async def known(self, asked: Sequence[Provided]) -> list[bool]:
+        """Of each message that a provider names whether it is in the books."""
+        return await self._database.read(lambda connection: provided.known(connection, self._keyring, asked))
+
+    async def deliveries(
+        self, channel: str, since: datetime, after: UUID | None = None, *, empty: bool = False
+    ) -> list[Envelope]:
+        """A page of a channel's envelopes; see :func:`store.provided.deliveries`."""
+        return await self._database.read(
+            lambda connection: provided.deliveries(connection, channel, since, after, empty=empty)
         )
 
     async def requeue(

@@ -227,6 +227,8 @@ class NodeRow(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     #: By the database's clock.
     expires_at: datetime
+    #: The journal it has locked; who has it next knows that this node is dead. None: it has none.
+    place: UUID | None = None
 
 
 class LeadRow(SQLModel, table=True):

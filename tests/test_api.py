@@ -30,7 +30,10 @@ METRICS = {
     "hotline_pending_envelopes": set(),
     "hotline_handoff_waiting": set(),
     "hotline_handoff_seconds": set(),
-    "hotline_sink_paused": set(),
+    "hotline_sink_paused": {"sink"},
+    "hotline_journal_envelopes": set(),
+    "hotline_store_away": set(),
+    "hotline_disk_full": set(),
     "hotline_channel_last_progress_timestamp_seconds": {"channel"},
 }
 
@@ -129,7 +132,10 @@ async def test_the_metrics_of_the_contract_are_there_with_their_labels(start_gat
     assert (
         samples["hotline_pending_envelopes",]
         == samples["hotline_handoff_waiting",]
-        == samples["hotline_sink_paused",]
+        == samples["hotline_sink_paused", "core"]
+        == samples["hotline_journal_envelopes",]
+        == samples["hotline_store_away",]
+        == samples["hotline_disk_full",]
         == 0
     )
     assert "路灯" not in text and "4711000" not in text and "city-app" not in text
@@ -137,9 +143,9 @@ async def test_the_metrics_of_the_contract_are_there_with_their_labels(start_gat
 
 async def test_not_ready_says_why(start_gateway: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     async with start_gateway(only("app")) as gateway:
-        assert (await get(gateway, "/readyz")).json() == {"status": "ready", "complaints": []}
+        assert (await get(gateway, "/readyz")).json() == {"status": "ready", "complaints": [], "notes": []}
 
-        async def fails(*_: Any) -> Any:
+        async def fails(*_: Any, **__: Any) -> Any:
             from store.errors import StoreUnavailable  # noqa: PLC0415
 
             raise StoreUnavailable("connection to 10.0.0.5 refused")
@@ -147,7 +153,7 @@ async def test_not_ready_says_why(start_gateway: Start, monkeypatch: pytest.Monk
         monkeypatch.setattr(gateway.node.store._database, "read", fails)
         answer = await get(gateway, "/readyz")
         assert answer.status_code == 503
-        assert answer.json() == {"status": "not ready", "complaints": ["the store is not available"]}
+        assert answer.json() == {"status": "not ready", "complaints": ["the store is not available"], "notes": []}
         assert (await get(gateway, "/livez")).json() == {"status": "alive"}
         receipt = await get(
             gateway, f"/v1/receipts/{'0' * 32}", authorization=f"Bearer {(gateway.secrets / 'app-key').read_text()}"

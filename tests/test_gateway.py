@@ -100,7 +100,7 @@ async def _core_refuses_once(gateway: RunningGateway, delivery: Delivery) -> Non
     gateway.core._verifier = Webhook("whsec_" + base64.b64encode(b"another secret of 24 bytes").decode())
     await delivery.send(gateway)
     async with asyncio.timeout(10):
-        while not gateway.node.metrics.sink_paused._value.get():
+        while not gateway.node.metrics.sink_paused.labels("core")._value.get():
             await asyncio.sleep(0.02)
 
 

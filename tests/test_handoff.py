@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 
 from gateway.clock import now
 from gateway.demo.core import StandInCore
+from gateway.metrics import Metrics
 from gateway.node import Role
 from gateway.sinks import Delivered, Park, Pause, Result, Retry
 from gateway.testing import RunningGateway, Start

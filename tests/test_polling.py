@@ -82,7 +82,7 @@ async def test_a_failing_provider_is_shown_and_polled_again_when_it_is_back(star
     async with api.serving(), start_gateway(polling) as gateway:
         api.fails = True
         async with asyncio.timeout(10):
-            while not (complaints := await gateway.node.complaints()):
+            while not (complaints := (await gateway.node.condition()).complaints):
                 await asyncio.sleep(0.02)
         assert complaints == ["channel telegram: status_502"]
         api.fails = False

@@ -18,6 +18,7 @@ from channels.settings import ChannelSettings
 from gateway.supervisor import LONGEST_SECONDS, Health, Supervisor
 from gateway.testing import Start
 from normalizer.model import Envelope, Parsed
+from store.membership import Lead
 from tests.test_door import only
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -91,8 +92,18 @@ async def deliver(*_: Any) -> Any:
     raise AssertionError("nothing is delivered here")
 
 
-def supervise(*channels: Idle, clock: Callable[[], datetime] = lambda: AT) -> Supervisor:
-    return Supervisor(channels, deliver, dict.fromkeys([channel.name for channel in channels]), clock=clock)  # type: ignore[arg-type]
+def leading(_name: str) -> Lead:
+    """The only node leads everything."""
+    lead = Lead()
+    lead.tell(held=True)
+    return lead
+
+
+def supervise(
+    *channels: Idle, clock: Callable[[], datetime] = lambda: AT, lead: Callable[[str], Lead] = leading
+) -> Supervisor:
+    states: Any = dict.fromkeys([channel.name for channel in channels])
+    return Supervisor(channels, deliver, states, lead, clock=clock)
 
 
 async def until(supervisor: Supervisor, reached: Callable[[], Awaitable[Any]]) -> None:
@@ -177,6 +188,49 @@ async def test_what_has_nothing_to_run_is_not_in_the_health_table() -> None:
     assert supervisor.health.keys() == {"busy"}
 
 
+class Listens(Busy):
+    """A server of its own: it runs on every node."""
+
+    @property
+    def listens(self) -> bool:
+        return True
+
+
+async def test_what_polls_runs_only_while_this_node_leads_it_and_a_server_always(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leads, stopped = {name: Lead() for name in ("channel:polls", "channel:serves")}, asyncio.Event()
+
+    async def polls() -> None:
+        try:
+            await well()
+        finally:
+            stopped.set()
+
+    polling, serving = Busy("polls", polls), Listens("serves", well)
+    supervisor = supervise(polling, serving, lead=leads.__getitem__)
+
+    async def turns() -> None:
+        await reached(lambda: serving.starts)
+        assert supervisor.health["polls"] == Health(running=False, standing_by=True)
+        for turn in (1, 2):
+            stopped.clear()
+            leads["channel:polls"].tell(held=True)
+            await reached(lambda turn=turn: polling.starts == turn)  # type: ignore[misc]
+            assert supervisor.health["polls"] == Health(running=True, since=AT)
+            leads["channel:polls"].tell(held=False)
+            await stopped.wait()
+            await reached(lambda: supervisor.health["polls"] == Health(running=False, standing_by=True))
+        assert (polling.starts, serving.starts) == (2, 1)
+
+    await until(supervisor, turns)
+
+
+async def reached(true: Callable[[], Any]) -> None:
+    while not true():
+        await asyncio.sleep(0)
+
+
 async def test_a_run_that_returns_is_started_again_like_one_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     waits = Waits(monkeypatch, enough=2)
     supervisor = supervise(Busy("a", returns))
@@ -208,7 +262,7 @@ async def test_readiness_names_the_channel_and_its_trouble(
         async with asyncio.timeout(5):
             while (answer := await client.get("/readyz")).status_code == 200:
                 await asyncio.sleep(0.01)
-        assert answer.json() == {"status": "not ready", "complaints": ["channel telegram: status_409"]}
+        assert answer.json() == {"status": "not ready", "complaints": ["channel telegram: status_409"], "notes": []}
         assert (await client.get("/livez")).status_code == 200  # the others, and the process, are well
         well_again.set()
         await gateway.node.ready(5)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,12 @@ from pydantic import ValidationError
 from channels import telegram
 from channels.base import Request, Route, StateChange
 from channels.errors import Malformed, StateConflict, Unauthenticated
+from channels.recount import Numbered, Period, Unanswered, Waiting
 from channels.simulated.telegram import TelegramPeer
 from channels.telegram import PollFailed, Telegram, TelegramSettings
 from channels.testing import Cases, Expected, Gateway, check_channel
 from normalizer.model import Assurance, AttachmentKind, ContactType, Envelope, Kept, Message, Notice
+from tests.rest import Answer, Rest, document
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 SECRET = "Ab-9_" * 4
@@ -639,6 +641,80 @@ async def test_a_proxy_is_asked_for_a_tunnel_without_the_token() -> None:
         with pytest.raises(PollFailed, match=r"^network$"):
             await bot.run(Keeper(), Memory())
     assert heads[0].startswith(b"CONNECT api.telegram.example:443 ") and TOKEN.encode() not in heads[0]
+
+
+# -- What Telegram still holds, and what is missing between -------------------------------------------------------------
+
+PERIOD = Period(NOW - timedelta(days=1), NOW - timedelta(minutes=1))
+ERRED = {"last_error_date": int(NOW.timestamp()), "last_error_message": "Connection timed out\x1b[31m"}
+HOOK = {"url": "https://hotline.example/channels/telegram/a-path-secret", "has_custom_certificate": False}
+
+
+async def kept(*bodies: bytes) -> AsyncIterator[Envelope]:
+    for body in bodies:
+        yield channel().envelope(body, NOW - timedelta(hours=1))
+
+
+def hook(**told: Any) -> Answer:
+    return document({"ok": True, "result": told})
+
+
+async def recounted(answer: Answer, *bodies: bytes, **more: Any) -> list[Any]:
+    async with Rest(lambda _target, _headers: answer).running() as rest:
+        told = [one async for one in channel(api_base=rest.url, **more).recount(PERIOD, kept(*bodies))]
+        assert rest.asked == [f"/bot{TOKEN}/getWebhookInfo"]
+    return told
+
+
+@pytest.mark.parametrize(
+    ("mode", "told", "waiting"),
+    [
+        ("webhook", {**HOOK, "pending_update_count": 0}, Waiting(0)),
+        ("webhook", {**HOOK, "pending_update_count": 3}, Waiting(3)),
+        ("webhook", {**HOOK, "pending_update_count": 3, **ERRED}, Waiting(3, "Connection timed out[31m")),
+        ("webhook", {**HOOK, "pending_update_count": 0, **ERRED}, Waiting(0)),
+        ("webhook", {**HOOK, "pending_update_count": 3, **ERRED, "last_error_message": 5}, Waiting(3, "error")),
+        ("webhook", {**HOOK, "pending_update_count": 3, **ERRED, "last_error_date": 9}, Waiting(3)),
+        ("webhook", {"url": "", "pending_update_count": 3}, Waiting(3, "no_webhook")),
+        ("poll", {"url": "", "pending_update_count": 3}, Waiting(3)),
+        ("poll", {**HOOK, "pending_update_count": 3}, Waiting(3, "webhook_set")),
+    ],
+)
+async def test_what_telegram_still_holds(mode: str, told: dict[str, Any], waiting: Waiting) -> None:
+    found = await recounted(hook(**told), mode=mode)
+    assert found == [Numbered(0, ()), waiting]
+    assert "a-path-secret" not in repr(found)
+
+
+async def test_updates_missing_between_those_kept_are_named() -> None:
+    bodies = [json.dumps(one).encode() for one in (*numbered(7, 8, 11), {"update_id": 12, "my_chat_member": {}})]
+    odd = [b"{", b'{"update_id": 0}', b'{"message": {"text": "\\"update_id\\": 99"}}', b'{"update_id":14,"message":[[']
+    found = await recounted(hook(**HOOK, pending_update_count=0), *bodies, *odd)
+    assert found[0] == Numbered(5, (9, 10, 13))
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (document({"ok": False, "error_code": 401}, 401), "status_401"),
+        (document({"ok": False, "parameters": {"retry_after": 900}}, 429), "status_429"),
+        ((200, {}, b"<html>"), "garbage"),
+        (document([]), "garbage"),
+        (document({"result": {"pending_update_count": "3"}}), "garbage"),
+    ],
+)
+async def test_gaps_are_told_though_telegram_does_not_answer(answer: Answer, reason: str) -> None:
+    found: list[Any] = []
+    bodies = [json.dumps(one).encode() for one in numbered(7, 9)]
+
+    async def collect(bot: Telegram) -> None:
+        async for one in bot.recount(PERIOD, kept(*bodies)):
+            found.append(one)  # noqa: PERF401 - what came before the error counts
+
+    async with Rest(lambda _target, _headers: answer).running() as rest:
+        with pytest.raises(Unanswered, match=f"^{reason}$"):
+            await collect(channel(api_base=rest.url))
+    assert found == [Numbered(2, (8,))]
 
 
 # -- Against npm telegram-test-api, which shares no code with ours -----------------------------------------------------

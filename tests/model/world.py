@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import text, update
+from sqlalchemy import func, select, text, update
 
 from channels.base import Request
 from channels.errors import ChannelError
+from normalizer.model import Outcome
+from store.queue import ORDER
 from store.store import Store
-from store.tables import NODES
+from store.tables import EVENTS, NODES, WORK
+from store.values import Stage
 from tests.model.clocks import Clocks
 from tests.model.core import Core, Says
 from tests.model.gate import Entry, Gate, Turn, Way
@@ -24,8 +27,8 @@ from tests.model.node import Node
 
 #: Between two looks while time passes, seconds: no more than half a beat.
 TICK = 1.0
-#: Decisions after which everything that can settle must have.
-ENOUGH = 3000
+#: Times that everything flows and what was put off becomes due, after which all must have settled.
+ROUNDS = 12
 BLOCKED = text("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
 
 
@@ -119,31 +122,87 @@ class World:
         await self.loop.quiet()
 
     async def race(self, entries: list[Entry], schedule: list[int], lapse_at: int | None) -> None:
-        """Several transactions at once, statement by statement; the lease of the first may lapse in between."""
-        for entry in entries:
-            entry.turn = Turn(self.loop)
+        """Several transactions at once, statement by statement; the lease of the first may lapse in between.
+
+        A file has one writer: there they only come one after the other.
+        """
+        turns = [Turn(self.loop) for _ in entries] if self.monitor._database.shared else []
+        for entry, turn in itertools.zip_longest(entries, turns):
+            entry.turn = turn
             entry.future.set_result(Way.THROUGH)
         first = self.nodes[entries[0].owner]
-        turns = [entry.turn for entry in entries if entry.turn is not None]
         for step in itertools.count():
-            if not await self._stopped():
+            if not (ready := await self._ready(turns)):
                 break
-            ready = [turn for turn in turns if turn.waiting is not None]
-            if step == lapse_at and first.store is not None and self.monitor._database.shared:
+            if step == lapse_at:
                 await self.lapse(first)
             ready[schedule[step % len(schedule)] % len(ready)].go()
         await self.loop.quiet()
         await self.note_slow()
 
-    async def _stopped(self) -> bool:
-        """Whether a transaction waits for its turn; those that wait for a lock of another do not count."""
+    async def _ready(self, turns: list[Turn]) -> list[Turn]:
+        """Who waits for his turn, once nobody moves any more but those that wait for a lock of another."""
         while True:
             await self.loop.step()
-            if not self.loop.busy:
-                return any(entry.turn is not None and entry.turn.waiting is not None for entry in self.gate.entries)
-            before = self.loop.busy
-            blocked = await self.monitor._database.read(lambda connection: connection.execute(BLOCKED).scalar())
-            await self.loop.step()
-            if self.loop.busy == before == blocked:
-                assert any(e.turn is not None and e.turn.waiting is not None for e in self.gate.entries), "deadlock"
-                return True
+            busy, blocked = self.loop.busy, 0
+            if busy and turns:
+                blocked = await self.monitor._database.read(lambda connection: connection.execute(BLOCKED).scalar_one())
+                await self.loop.step()
+            ready = [turn for turn in turns if turn.waiting is not None]
+            if self.loop.busy == busy == blocked:
+                assert ready or not busy, "the transactions wait for each other"
+                return ready
+            if not turns:
+                await self.loop.quiet()
+
+    async def note_slow(self) -> None:
+        """Envelopes that are being unpacked for so long that later ones need not wait."""
+        held = select(WORK.c.subject).where(
+            WORK.c.stage == Stage.UNPACK,
+            WORK.c.holder.is_not(None),
+            WORK.c.held_since <= self.clocks.database - ORDER,
+        )
+        rows = await self.monitor._database.read(lambda connection: connection.execute(held).scalars().all())
+        self.slow.update(rows)
+
+    # -- faults stop -----------------------------------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """All nodes run, the core answers, and whoever was not told that we have his letter sends it again."""
+        for node in self.nodes.values():
+            self.gate.thaw(node.name)
+            if node.store is None:
+                await self.start(node)
+        await self.settle()
+        known = {sent.letter for sent in self.sent if sent.acknowledged is not None or sent.refusal == "rebound"}
+        for letter in dict.fromkeys(sent.letter for sent in self.sent if sent.letter not in known):
+            again = await self.send(self.alive[0], letter)
+            await self.flow()
+            assert again.acknowledged or again.refusal == "rebound", f"not taken although all is well: {again.refusal}"
+
+    async def settle(self) -> None:
+        """Return once nothing is left to do. Raise AssertionError when that takes too long."""
+        for _ in range(ROUNDS):
+            await self.flow()
+            if not await self.monitor.pending() and not await self._going():
+                return
+            await self.wait(3)
+            await self.flow()
+            await self.rest(700)
+        left = await self.monitor.reconcile()
+        raise AssertionError(f"does not settle: pending {left.pending}, {left.outcomes}, {left.events}")
+
+    async def _going(self) -> int:
+        """Events that wait for nothing but their delivery."""
+        going = select(func.count()).select_from(EVENTS).where(EVENTS.c.state == "waiting", ~EVENTS.c.waits)
+        return await self.monitor._database.read(lambda connection: connection.execute(going).scalar_one())
+
+    async def mend(self) -> None:
+        """The program is mended, the core too; a person has everything run again."""
+        self.letters.cured = True
+        store = self.alive[0].store
+        assert store is not None
+        for item in await store.replayable((Outcome.FAILED,)):
+            await self.loop.run_on(store.requeue(item.envelope_id, self.clocks.now()))
+        for parked in await store.parked_events():
+            await store.retry_event(parked.id, self.clocks.now())

@@ -10,6 +10,7 @@ from sqlalchemy import Executable, delete, insert, select, update
 
 from normalizer.model import Notice, Outcome
 from store.books import SHOWN
+from store.queue import work_row
 from store.store import Store
 from store.tables import ENVELOPES, EVENTS, MATTERS, MESSAGES, UNPACKED, WORK
 from store.values import Books, Stage
@@ -92,8 +93,7 @@ async def test_it_adds_up_at_every_moment_while_nodes_work(nodes: tuple[Store, S
 
 
 def queued(stage: Stage, subject: UUID) -> Executable:
-    row = {"stage": stage, "subject": subject, "attempts": 0, "not_before": NOW}
-    return insert(WORK).values(row)
+    return insert(WORK).values(work_row(stage, subject, NOW))
 
 
 def pending(stage: Stage) -> Executable:

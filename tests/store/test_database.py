@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from store import database
+from store import sqlite
 from store.errors import KeyFileError, StoreError, StoreLocked, StoreUnavailable
 from store.opening import open_store
 from store.store import Store
@@ -129,7 +129,7 @@ async def test_every_sqlite_commit_is_synced_to_disk(on_sqlite: Store) -> None:
     assert await pragma(on_sqlite, "journal_mode") == "wal"
     assert await pragma(on_sqlite, "synchronous") == 2  # FULL
     assert await pragma(on_sqlite, "foreign_keys") == 1
-    assert await pragma(on_sqlite, "wal_autocheckpoint") == database.CHECKPOINT_PAGES
+    assert await pragma(on_sqlite, "wal_autocheckpoint") == sqlite.CHECKPOINT_PAGES
 
 
 async def test_a_sqlite_file_has_one_owner_until_he_closes(tmp_path: Path, key_file: Path) -> None:
@@ -215,18 +215,18 @@ async def test_keeping_goes_before_other_writes_that_wait(on_sqlite: Store) -> N
 
 
 async def test_closing_finishes_what_is_queued(tmp_path: Path, key_file: Path) -> None:
-    sqlite, done = await open_store(sqlite_url(tmp_path), key_file), []
-    writes = [asyncio.create_task(sqlite._database.write(lambda _, n=n: done.append(n))) for n in range(50)]
+    store, done = await open_store(sqlite_url(tmp_path), key_file), []
+    writes = [asyncio.create_task(store._database.write(lambda _, n=n: done.append(n))) for n in range(50)]
     await asyncio.sleep(0)
-    await sqlite.close()
+    await store.close()
     assert done == list(range(50))
     await asyncio.gather(*writes)
 
 
 async def test_after_closing_everything_is_in_the_one_file(tmp_path: Path, key_file: Path) -> None:
-    sqlite = await open_store(sqlite_url(tmp_path), key_file)
-    await sqlite.keep(envelope())
-    await sqlite.close()
+    store = await open_store(sqlite_url(tmp_path), key_file)
+    await store.keep(envelope())
+    await store.close()
     assert files(tmp_path) == ["gateway.db", "gateway.db.lock", "keys.json"]
     engine = create_engine(sqlite_url(tmp_path))
     with engine.connect() as connection:
@@ -235,14 +235,14 @@ async def test_after_closing_everything_is_in_the_one_file(tmp_path: Path, key_f
 
 
 def test_an_old_sqlite_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "SQLITE_SOUND", (99,))
+    monkeypatch.setattr(sqlite, "SQLITE_SOUND", (99,))
     with structlog.testing.capture_logs() as logs:
-        database.sqlite_driver()
+        sqlite.sqlite_driver()
     assert [entry["event"] for entry in logs] == ["sqlite_old"]
 
 
 def test_the_sqlite_in_use_has_no_wal_reset_fault() -> None:
-    assert database.sqlite_driver().sqlite_version_info >= database.SQLITE_SOUND
+    assert sqlite.sqlite_driver().sqlite_version_info >= sqlite.SQLITE_SOUND
 
 
 # -- PostgreSQL --------------------------------------------------------------------------------------------------------

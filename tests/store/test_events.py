@@ -54,7 +54,7 @@ async def test_matters_do_not_wait_for_each_other(store: Store) -> None:
 
 async def test_a_postponed_event_keeps_its_id_and_waits_and_the_next_waits_behind_it(store: Store) -> None:
     _, (event,) = await told_twice(store)
-    await store.outbox().postponed(event, "core_down", LATER)
+    await store.outbox().postponed(event, "core_down", NOW, LATER)
     assert await due(store) == []
     (again,) = await due(store, LATER)
     assert (again.id, again.sequence, again.attempts, again.payload) == (event.id, 1, 1, event.payload)
@@ -74,7 +74,7 @@ async def test_a_parked_event_is_never_due_again_and_the_later_ones_wait_behind_
 async def test_the_longest_waiting_are_due_first_up_to_the_limit(store: Store) -> None:
     made = [await filed(store, message(sender=sender(str(number)))) for number in range(4)]
     (first, *_) = await due(store)
-    await store.outbox().postponed(first, "core_down", NOW + timedelta(seconds=1))
+    await store.outbox().postponed(first, "core_down", NOW, NOW + timedelta(seconds=1))
     order = [event.matter_id for event in await store.outbox().due(LATER, 3)]
     assert order == [matter.matter_id for matter in made[1:]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 from datetime import UTC, datetime
@@ -16,11 +17,13 @@ from sqlalchemy import (
     Boolean,
     Connection,
     DateTime,
+    Engine,
     Integer,
     LargeBinary,
     MetaData,
     Table,
     Uuid,
+    event,
     func,
     insert,
     select,
@@ -33,9 +36,9 @@ from store.database import open_database
 from store.keys import load_or_create
 from store.opening import open_store
 from store.transactions import Transaction
+from tests.killed import Step, killed_at
 from tests.store.conftest import envelope
 from tests.store.test_schema import drift
-from tests.store.upgrading import upgrade_killed_at
 
 #: Rows in each table of a filled store.
 ROWS = 3
@@ -123,11 +126,22 @@ async def test_a_migration_killed_at_any_step_starts_again(url: str, revision: s
     load_or_create(key_file, fresh=True)
     for step in itertools.count(1, STRIDE):
         before = await start_over(url, revision)
-        killed = upgrade_killed_at(url, key_file, step)
+        killed = killed_at(step, upgrade, url, key_file)
         await the_next_start_finishes_it(url, key_file, before)
         if not killed:
             break
     assert step > MANY, "little was interrupted"
+
+
+def upgrade(count: Step, url: str, key_file: Path) -> None:
+    """Steps are statements and commits."""
+    event.listen(Engine, "before_cursor_execute", count)
+    event.listen(Engine, "commit", count)
+
+    async def opened() -> None:
+        await (await open_store(url, key_file, migrate=True)).close()
+
+    asyncio.run(opened())
 
 
 async def the_next_start_finishes_it(url: str, key_file: Path, before: dict[str, int]) -> None:

@@ -251,7 +251,7 @@ async def whole_day(store: Store) -> list[BaseException]:
     await store.requeue(first.id, NOW)
 
     (event,) = await due(store)
-    await store.outbox().postponed(event, "core_down", NOW)
+    await store.outbox().postponed(event, "core_down", NOW, NOW)
     await store.outbox().delivered((await due(store))[0], NOW, "2026-117")
     await store.outbox().parked((await due(store))[0], "refused", NOW)
     broken = raw(binding=None)

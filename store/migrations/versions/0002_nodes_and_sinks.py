@@ -19,6 +19,7 @@ def upgrade() -> None:
         "nodes",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("place", sa.Uuid(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
