@@ -94,7 +94,7 @@ class Bench:
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.folder, self.plan = folder, plan
         make_secrets(folder / "secrets")
-        self.channels = _channels(folder / "any")
+        self.channels = channels_of(folder / "any")
         app_key = (folder / "secrets" / "app-key").read_text(encoding="ascii")
         how_many = int(REQUESTS_A_SECOND * (plan.warm_up + plan.seconds))
         wechat = messages.build(WeChatPeer("wechat", self.channels["wechat"].settings), how_many)
@@ -127,7 +127,8 @@ class Bench:
         return Figures(**asdict(found) | counts)
 
 
-def _channels(folder: Path) -> dict[str, AnyChannel]:
+def channels_of(folder: Path) -> dict[str, AnyChannel]:
+    """The channels of the common configuration."""
     folder.mkdir()
     config = folder / "config.yaml"
     config.write_text(yaml.safe_dump(settings(0)), encoding="utf-8")

@@ -44,10 +44,12 @@ class Contender:
 
 
 @contextlib.contextmanager
-def serving(contender: Contender, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def serving(
+    contender: Contender, folder: Path, store_url: str = "sqlite:///gateway.db"
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The server's process and port, once it answers; killed at the end with all that it started."""
     port = free_port()
-    (folder / "config.yaml").write_text(yaml.safe_dump(settings(port)), encoding="utf-8")
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings(port, store_url)), encoding="utf-8")
     with (folder / "log").open("wb") as log:
         command = contender.command(folder, port)
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
@@ -65,7 +67,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def settings(port: int) -> dict[str, Any]:
+def settings(port: int, store_url: str = "sqlite:///gateway.db") -> dict[str, Any]:
     """A configuration beside whose folder lies ``secrets``; the core is a file, so that no other process takes part."""
 
     def secret(name: str) -> dict[str, str]:
@@ -74,7 +76,7 @@ def settings(port: int) -> dict[str, Any]:
     client = {"id": "city-app", "key_hash": secret("app-key-hash"), "scopes": ["messages:write"]}
     return {
         "server": {"listen": f"127.0.0.1:{port}", "public_url": "https://hotline.example"},
-        "store": {"url": "sqlite:///gateway.db", "files": "files"},
+        "store": {"url": store_url, "files": "files", "journal": "journal"},
         "keys": {"file": "keys.json"},
         "core": {"sink": "file", "path": "events.jsonl"},
         "channels": {

@@ -19,11 +19,11 @@ FIRST = 23_000_000_000_000_000
 SENDERS = 5_000
 
 
-def build(peer: Peer, how_many: int, size: int | None = None) -> list[bytes]:
-    """Requests as ``peer`` sends them; with ``size`` as near to so many bytes as the text allows."""
+def build(peer: Peer, how_many: int, size: int | None = None, *, first: int = 0) -> list[bytes]:
+    """Requests as ``peer`` sends them, counted from ``first``; with ``size`` as near to it, in bytes, as the text allows."""
     at = datetime.now(UTC)
     text = TEXT if size is None else _filling(peer, size, at)
-    return [_request(peer, text, number, at) for number in range(how_many)]
+    return [_request(peer, text, number, at) for number in range(first, first + how_many)]
 
 
 def _request(peer: Peer, text: str, number: int, at: datetime) -> bytes:

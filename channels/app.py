@@ -180,10 +180,11 @@ class App(Webhook[AppSettings]):
             raise Unacceptable(
                 "idempotency_key", "Send an Idempotency-Key of 1 to 255 visible ASCII characters.", status=400
             )
-        _read(request.body)
+        body = _read(request.body)
         return Admission(
             context={"client": client.id, "key": key},
             binding=Binding(f"{client.id}\n{key}", hashlib.sha256(request.body).digest()),
+            apparent_sender=f"{client.id}\n{body.user.id}",
         )
 
     def acknowledge(self, kept: Kept) -> Answer:

@@ -83,6 +83,9 @@ class Admission:
     context: Mapping[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     binding: Binding | None = None
+    #: Whose delivery it seems to be, if that can be said cheaply: later ones of his wait until it is read. Where it is
+    #: empty, everything later of the channel waits.
+    apparent_sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +193,7 @@ class Channel(ABC, Generic[S]):
             context=admission.context,
             flags=admission.flags,
             binding=admission.binding,
+            apparent_sender=admission.apparent_sender,
         )
 
 

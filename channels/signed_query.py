@@ -69,7 +69,11 @@ def answer_challenge(request: Request, secret: SecretStr, timestamp: re.Pattern[
 
 
 def admit_bound(
-    request: Request, secret: SecretStr, timestamp: re.Pattern[str], context: Mapping[str, str]
+    request: Request,
+    secret: SecretStr,
+    timestamp: re.Pattern[str],
+    context: Mapping[str, str],
+    apparent_sender: str,
 ) -> Admission:
     """Admit a body that the signature does not cover: within the window, and bound to this signature for ever.
 
@@ -77,4 +81,5 @@ def admit_bound(
     parts them: 1397022061823 and 57155157 sign like 1397022061 and 82357155157.
     """
     signature = _prove_query(request, secret, timestamp)
-    return Admission(context, binding=Binding(signature, sha256(request.body).digest()))
+    binding = Binding(signature, sha256(request.body).digest())
+    return Admission(context, binding=binding, apparent_sender=apparent_sender)

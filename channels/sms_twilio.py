@@ -107,7 +107,11 @@ class SmsTwilio(Webhook[SmsTwilioSettings]):
             raise Unauthenticated("signature")
         self._admit_account(request.body, content_type)
         binding = Binding(signature, hashlib.sha256(request.body).digest())
-        return Admission({"content_type": content_type}, binding=binding)
+        return Admission(
+            {"content_type": content_type},
+            binding=binding,
+            apparent_sender=_apparent_sender(request.body, content_type),
+        )
 
     def _expected(self, request: Request, params: _Params) -> tuple[str, str]:
         """Twilio's back end is inconsistent about the port in the URL it signs, says its own library: both are good."""
@@ -186,6 +190,13 @@ def _signed_params(request: Request, content_type: str) -> _Params:
     if not hmac.compare_digest(stated.encode(), hashlib.sha256(request.body).hexdigest().encode()):
         raise Unauthenticated("body_hash")
     return _Params()
+
+
+def _apparent_sender(body: bytes, content_type: str) -> str:
+    try:
+        return str(_fields(body, content_type).get("From", ""))
+    except Malformed:
+        return ""
 
 
 def _form(body: bytes) -> _Params:

@@ -104,7 +104,7 @@ class Desk:
         if mail.count(b"\n") != mail.count(b"\r\n"):
             # RFC 5321 section 2.3.8; servers that take it for a line end can be made to see two mails in one.
             return "550 5.6.0 Line feed without carriage return"
-        admission = Admission(context=_context(session, envelope))
+        admission = Admission(context=_context(session, envelope), apparent_sender=envelope.mail_from or "<>")
         try:
             await self._deliver(self.channel.envelope(mail, datetime.now(UTC), admission=admission))
         except Exception as error:  # noqa: BLE001 - whatever it is: nothing was kept, so the mail must come again

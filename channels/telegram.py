@@ -30,6 +30,7 @@ from normalizer.model import Envelope, Parsed
 PAUSE = 1.0
 #: A quotation mark that a citizen writes is escaped in JSON: he cannot name another update.
 UPDATE_ID = re.compile(rb'"update_id"\s*:\s*([1-9][0-9]{0,17})\b')
+FROM_ID = re.compile(rb'"from"\s*:\s*\{\s*"id"\s*:\s*([0-9]{1,20})\b')
 #: What is asked of getUpdates; anything else would only become a notice.
 UPDATES = ("message", "edited_message", "my_chat_member")
 
@@ -97,7 +98,7 @@ class Telegram(Webhook[TelegramSettings]):
             raise Unauthenticated("secret_missing")
         if not hmac.compare_digest(stated, self.settings.secret_token.get_secret_value()):
             raise Unauthenticated("secret")
-        return Admission()
+        return Admission(apparent_sender=_apparent_sender(request.body))
 
     @property
     def runs(self) -> bool:
@@ -126,7 +127,8 @@ class Telegram(Webhook[TelegramSettings]):
 
         One without a number cannot move the cursor: it is kept once, and the next one that has a number passes it.
         """
-        envelope = self.envelope(update.body, datetime.now(UTC))
+        admission = Admission(apparent_sender=_apparent_sender(update.body))
+        envelope = self.envelope(update.body, datetime.now(UTC), admission=admission)
         if update.number is not None:
             following = str(update.number + 1)
             await deliver(envelope, StateChange("offset", offset, following))
@@ -186,6 +188,12 @@ class Telegram(Webhook[TelegramSettings]):
     def parse(self, envelope: Envelope) -> Parsed:
         """A message, new or edited; a notice for all other updates."""
         return read_update(envelope.body, self.settings.bot_token.get_secret_value().partition(":")[0])
+
+
+def _apparent_sender(update: bytes) -> str:
+    """The first that is said to be ``from`` somebody."""
+    found = FROM_ID.search(update)
+    return found[1].decode() if found else ""
 
 
 class _BotTransport(httpx.AsyncHTTPTransport):

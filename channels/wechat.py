@@ -85,11 +85,12 @@ class WeChat(Webhook[WeChatSettings]):
     def authenticate(self, request: Request) -> Admission:
         """Check msg_signature, which covers the ciphertext; in plain mode signature, and bind it to the body."""
         if self.settings.mode == "plain":
-            return admit_bound(request, self.settings.token, TIMESTAMP, {"mode": "plain"})
+            return admit_bound(request, self.settings.token, TIMESTAMP, {"mode": "plain"}, _apparent_sender(request))
         timestamp, nonce, signature = read_query(request, timestamp=TIMESTAMP, nonce=NONCE, msg_signature=SHA1)
         prove(signature, self.settings.token, timestamp, nonce, _encrypted(request.body))
         # A late delivery is still WeChat's own: the signature covers what is in it. It is kept, and said.
-        return Admission({"mode": "safe"}, ("stale_clock",) if is_stale(timestamp, request) else ())
+        flags = ("stale_clock",) if is_stale(timestamp, request) else ()
+        return Admission({"mode": "safe"}, flags, apparent_sender=_apparent_sender(request))
 
     def acknowledge(self, kept: Kept) -> Answer:
         """``success`` stops WeChat from trying again (Passive_user_reply_message)."""
@@ -158,6 +159,11 @@ def _whole_blocks(encrypted: str) -> bytes:
     if not ciphertext or len(ciphertext) % 16:
         raise Malformed("ciphertext")
     return ciphertext
+
+
+def _apparent_sender(request: Request) -> str:
+    """WeChat names the openid in the URL too, where no signature covers it."""
+    return request.parameter("openid") or ""
 
 
 def _message(kind: str, fields: dict[str, str], envelope: Envelope) -> Message:

@@ -34,6 +34,7 @@ from normalizer.model import (
 )
 
 #: Milliseconds, as in the vendor's example 1397022061823; seconds are taken too.
+SENDER_ID = re.compile(rb'"sender_id"\s*:\s*"?([0-9]{1,20})\b')
 TIMESTAMP = re.compile(r"[0-9]{10}([0-9]{3})?")
 
 #: "Mon Jul 16 18:09:20 +0800 2012": C's asctime with the offset before the year.
@@ -84,7 +85,8 @@ class Weibo(Webhook[WeiboSettings]):
 
     def authenticate(self, request: Request) -> Admission:
         """Check the signature of the query and bind it to the body; a blank 200 then acknowledges."""
-        return admit_bound(request, self.settings.app_secret, TIMESTAMP, {})
+        sender = SENDER_ID.search(request.body)
+        return admit_bound(request, self.settings.app_secret, TIMESTAMP, {}, sender[1].decode() if sender else "")
 
     def parse(self, envelope: Envelope) -> Parsed:
         """Read one message or event."""

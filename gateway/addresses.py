@@ -12,6 +12,9 @@ HOST_PORT = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$"
 HTTP_URL = r"^https?://[^\s/?#]+[^\s?#]*$"
 _SERVER = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?"
 BROKER_URL = rf"^((nats|kafka)://{_SERVER}|amqp://{_SERVER}(/[^\s/?#]*)?)$"
+SUBJECT = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
+#: Kafka takes 249 characters, RabbitMQ 255 bytes; a NATS stream is named after it.
+SUBJECT_LENGTH = 200
 #: Where a broker listens if the address does not say (IANA; RabbitMQ's with TLS is 5671).
 BROKER_PORTS = {"nats": 4222, "kafka": 9092, "amqp": 5672}
 
@@ -52,6 +55,18 @@ def broker_url(value: str, *, tls: bool) -> str:
     return parts._replace(netloc=f"{parts.netloc}:{port}").geturl()
 
 
+def subject(value: str) -> str:
+    """The value itself, if NATS, Kafka and RabbitMQ all take it for the name of one place."""
+    if len(value) > SUBJECT_LENGTH or not re.fullmatch(SUBJECT, value):
+        raise ValueError("write words of A-Z a-z 0-9 _ - with dots between, for example hotline.events")
+    return value
+
+
 HostPort = Annotated[str, AfterValidator(host_port), WithJsonSchema({"type": "string", "pattern": HOST_PORT})]
 SinkUrl = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"{HTTP_URL}|{BROKER_URL}"})]
 HttpUrl = Annotated[str, AfterValidator(http_url), WithJsonSchema({"type": "string", "pattern": HTTP_URL})]
+Subject = Annotated[
+    str,
+    AfterValidator(subject),
+    WithJsonSchema({"type": "string", "pattern": SUBJECT, "maxLength": SUBJECT_LENGTH}),
+]

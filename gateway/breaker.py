@@ -52,9 +52,10 @@ class Breaker:
         """It did not; of many sent at once only the first counts once the sink is taken to be away."""
         if not self.closed and not self.may_try_urgent:
             return
+        in_turn = self.closed or self.may_try  # else it was an urgent try, which puts the others off no further
         self._tried = self._elapsed()
         self._failures += 1
-        if not self.closed:
+        if not self.closed and in_turn:
             self._until = self._tried + self._wait * (0.5 + self._jitter() / 2)
             self._wait = min(self._wait * 2, LONGEST_SECONDS)
             self._told = False

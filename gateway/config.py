@@ -25,7 +25,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from channels.settings import ChannelSettings, Client, Secret, Strict
-from gateway.addresses import HostPort, HttpUrl, SinkUrl, broker_url, http_url
+from gateway.addresses import HostPort, HttpUrl, SinkUrl, Subject, broker_url, http_url
 
 
 def _located(value: Path, info: ValidationInfo) -> Path:
@@ -135,7 +135,7 @@ class SinkSettings(Strict):
     """Standard Webhooks secret, ``whsec_`` and base64 of 24 to 64 bytes."""
     path: LocalPath | None = None
     """The file of sink ``file``."""
-    subject: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", max_length=200)] = "hotline.events"
+    subject: Subject = "hotline.events"
     """Where a broker puts the events: NATS subject, Kafka topic, RabbitMQ queue."""
     username: str | None = None
     """Who we are to the broker."""

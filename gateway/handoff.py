@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 #: Events taken from the outbox and not settled, and deliveries under way at once.
 TAKEN, AT_ONCE = 256, 32
+#: No more is taken than may be sent in this time, seconds: what is urgent overtakes only what was not taken yet.
+AHEAD_SECONDS = 0.5
 #: How often the outbox is looked at when nobody rings, seconds.
 IDLE_SECONDS = 0.5
 #: First and longest wait of an event's exponential back-off, seconds.
@@ -55,8 +57,12 @@ class Handoff:
         self._breaker = Breaker(elapsed, jitter)
         burst = max(1.0, events_per_second * SLICE_SECONDS)
         self._rate = AsyncLimiter(burst, burst / events_per_second)
+        self._most = int(min(TAKEN, max(2, events_per_second * AHEAD_SECONDS)))
         self._places = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[UUID, asyncio.Task[None]] = {}
+        self._urgent: set[UUID] = set()
+        #: Tried since the sink is away: the next try is another's, for the fault may be that event's own.
+        self._in_vain: set[UUID] = set()
         self._bell = asyncio.Event()
 
     def ring(self) -> None:
@@ -87,26 +93,29 @@ class Handoff:
         places, urgent = self._wanted()
         if not places:
             return 0
+        passed_over = (*self._under_way, *(() if urgent or self._breaker.closed else self._in_vain))
         try:
-            due = await self._outbox.due(self._clock(), places, tuple(self._under_way), urgent=urgent)
+            due = await self._outbox.due(self._clock(), places, passed_over, urgent=urgent)
         except Exception as error:  # noqa: BLE001 - the outbox must be looked at again, whatever it was
             log.error("claim_failed", stage="handoff", sink=self._name, error=type(error).__name__)
             return 0
         trying = not self._breaker.closed
+        if not trying or not (due or urgent):
+            self._in_vain.clear()
         for event in due:
             self._under_way[event.id] = asyncio.create_task(self._attempt(event, trying=trying))
+            if event.immediate:
+                self._urgent.add(event.id)
         return len(due)
 
     def _wanted(self) -> tuple[int, bool]:
         """How many events to take, and whether only immediate ones."""
         if self._breaker.closed:
-            free = TAKEN - len(self._under_way)
-            return (free if free >= TAKEN // 2 else 0), False
-        if self._under_way:
-            return 0, False
-        if self._breaker.may_try:
+            free = self._most - len(self._under_way)
+            return (free if free >= self._most // 2 else 0), False
+        if self._breaker.may_try and not self._under_way:
             return 1, False
-        return (1 if self._breaker.may_try_urgent else 0), True
+        return (1 if self._breaker.may_try_urgent and not self._urgent else 0), True
 
     async def _rest(self) -> None:
         try:
@@ -119,8 +128,8 @@ class Handoff:
         try:
             async with self._places:
                 await self._rate.acquire()
-                if not trying and not self._breaker.closed:
-                    return  # the sink went away meanwhile: this one was not sent, and goes on waiting
+                if not self._outbox.lead.held or not (trying or self._breaker.closed):
+                    return  # lost meanwhile, the lead or the sink: this one was not sent, and goes on waiting
                 result = await self._deliver(event)
             await self._write(event, result)
         except Superseded:
@@ -130,6 +139,7 @@ class Handoff:
             await asyncio.sleep(FIRST_SECONDS)
         finally:
             del self._under_way[event.id]
+            self._urgent.discard(event.id)
             self._bell.set()
 
     async def _deliver(self, event: DueEvent) -> Result:
@@ -156,6 +166,8 @@ class Handoff:
                     self._breaker.told(after_seconds)
                 else:
                     self._breaker.failed()
+                if not self._breaker.closed:
+                    self._in_vain.add(event.id)
                 wait = max(self._back_off(event), after_seconds)
                 log.warning("handoff_retry", event_id=str(event.id), reason=reason, tries=event.attempts + 1)
                 await self._outbox.postponed(event, reason, at, at + timedelta(seconds=wait))

@@ -140,18 +140,35 @@ class Node:
         self.metrics.full.set(self.store.full)
         if self.store.full:
             complaints.append("the disk is full: nothing is accepted until there is space again")
-        try:
-            if not self._keeps:
-                await self.store.probe()
-                self._keeps = True
-            await self._count()
-            self.metrics.away.set(0)
-        except StoreUnavailable:
-            self.metrics.away.set(1)
-            (notes if self.store.has_journal else complaints).append("the store is not available")
+        trouble = await self._trouble()
+        self.metrics.away.set(trouble is not None)
+        if not await self._can_keep():
+            complaints.append("nothing can be kept: the store is not available")
+        elif trouble is not None:
+            (notes if self.store.has_journal else complaints).append(trouble)
         if journaled:
             notes.append(f"{journaled} deliveries are in the local journal until the database takes them")
         return Condition(complaints, notes)
+
+    async def _can_keep(self) -> bool:
+        """Whether the next delivery will be kept, as far as can be known."""
+        if not self._keeps:
+            try:
+                await self.store.probe()
+            except StoreUnavailable:
+                return False
+            self._keeps = True
+        return True
+
+    async def _trouble(self) -> str | None:
+        """Why the work on what was kept does not go on; None while it does."""
+        if self.store.has_journal and self.store.trouble is not None:
+            return self.store.trouble  # it need not be asked again
+        try:
+            await self._count()
+        except StoreUnavailable:
+            return "the store is not available"
+        return None
 
     async def _count(self) -> None:
         self.metrics.pending.set(await self.store.pending())

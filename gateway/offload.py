@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, TypeVar
@@ -24,6 +25,8 @@ from normalizer.normalize import Fields, normalize
 
 T = TypeVar("T")
 
+#: A call that takes longer than this, seconds, no longer keeps a place from others; so many such calls at most.
+SLOW_SECONDS, SLOW = 0.5, 4
 #: What one call may use beyond what its process holds after the imports, bytes.
 MEMORY = 512 * 1024 * 1024
 
@@ -45,7 +48,8 @@ class Offload:
 
     def __init__(self, processes: int | None = None, seconds: float = 10) -> None:
         places = processes or max(2, os.cpu_count() or 1)
-        self._limiter, self._places = CapacityLimiter(places), anyio.Semaphore(places)
+        self._limiter, self._places = CapacityLimiter(places + SLOW), anyio.Semaphore(places)
+        self._slow = 0
         #: What failed before has one place only, so that poison tried again leaves room for the rest.
         self._suspects = anyio.Semaphore(1)
         self._seconds = seconds
@@ -63,7 +67,7 @@ class Offload:
             return await self._run(function, args)
 
     async def _run(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
-        async with self._places:  # the deadline begins when a process is free
+        async with self._place():  # the deadline begins when a process is free
             try:
                 with anyio.fail_after(self._seconds):
                     result = await to_process.run_sync(
@@ -76,6 +80,30 @@ class Offload:
         if isinstance(result, _Fault):
             raise Malformed(result.reason) if result.theirs else OwnFault(result.reason)
         return result
+
+
+    @contextlib.asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """One of the places; given back early when the call turns out to be slow, so that a hang costs others little."""
+        await self._places.acquire()
+        early = False
+
+        def give_back() -> None:
+            nonlocal early
+            if self._slow < SLOW:
+                early = True
+                self._slow += 1
+                self._places.release()
+
+        timer = asyncio.get_running_loop().call_later(SLOW_SECONDS, give_back)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            if early:
+                self._slow -= 1
+            else:
+                self._places.release()
 
 
 def _guarded(function: Callable[..., T], args: tuple[Any, ...]) -> T | _Fault:

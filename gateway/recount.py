@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from channels.base import AnyChannel
-from channels.recount import Listed, Numbered, Period, Unanswered, Waiting
+from channels.recount import Listed, Numbered, Period, Told, Unanswered, Waiting
 from normalizer.model import Envelope
 from store.errors import StoreError
 from store.provided import Provided
@@ -68,13 +68,7 @@ async def _compare(store: Store, channel: AnyChannel, period: Period) -> Compari
     found, asked, unknown = Comparison(channel.kind), list[Listed](), list[Listed]()
     try:
         async for told in channel.recount(period, _deliveries(store, channel, period.since, empty=False)):
-            match told:
-                case Listed():
-                    asked.append(told)
-                case Numbered():
-                    _count(found, told.seen, [f"update {number}" for number in told.missing])
-                case Waiting():
-                    found.waiting, found.obstacle = told.number, told.obstacle
+            _note(told, found, asked)
             if len(asked) == BATCH:
                 unknown += await _unknown(store, asked, period, found)
                 asked.clear()
@@ -92,6 +86,16 @@ async def _compare(store: Store, channel: AnyChannel, period: Period) -> Compari
     if found.listed is None and found.waiting is None and found.unanswered is None:
         found.listed = 0  # it has nothing to tell of
     return found
+
+
+def _note(told: Told, found: Comparison, asked: list[Listed]) -> None:
+    match told:
+        case Listed():
+            asked.append(told)
+        case Numbered():
+            _count(found, told.seen, [f"update {number}" for number in told.missing])
+        case Waiting():
+            found.waiting, found.obstacle = told.number, told.obstacle
 
 
 def _count(found: Comparison, ours: int, missing: list[str]) -> None:

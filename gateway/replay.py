@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from store.dossiers import Dossier
 from store.store import Store
 
 #: Envelopes read from the store, and sent to a worker, at once; and bytes of them, unless one alone is larger.
-PAGE, PAGE_BYTES = 100, 4 * 1024 * 1024
+PAGE, PAGE_BYTES = 50, 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,15 @@ async def preview(
 
 
 class Rereading(Offload):
-    """The same worker processes, a page a call: asking costs more than reading a text message."""
+    """The same worker processes, a page a call: asking costs more than reading a text message.
 
-    @property
-    def processes(self) -> int:
-        """How many pages are read at once."""
-        return int(self._limiter.total_tokens)
+    The deadline is longer than the pipeline's: it is that of a page, and nobody waits behind it.
+    """
+
+    def __init__(self, processes: int | None = None, seconds: float = 30) -> None:
+        #: How many pages are read at once.
+        self.processes = processes or max(2, os.cpu_count() or 1)
+        super().__init__(self.processes, seconds)
 
     async def differences(self, page: Sequence[Dossier], channels: Mapping[str, AnyChannel]) -> list[Preview]:
         """What would come out of each. Where one hangs or crashes its process, each is read alone."""

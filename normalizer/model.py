@@ -59,6 +59,8 @@ class Envelope:
     flags: tuple[str, ...] = ()
     #: The claim to be made in the same transaction, if any.
     binding: Binding | None = None
+    #: Whose delivery it seems to be, before it is read: only to keep his messages in order. Empty: could be anybody's.
+    apparent_sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,12 @@ from sqlalchemy.exc import StatementError
 Processor = Callable[[Any], Any]
 
 
+def insert_or_ignore(connection: Connection, into: Any) -> Any:
+    """INSERT … ON CONFLICT DO NOTHING, which both dialects spell alike but SQLAlchemy does not."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return dialect.insert(into).on_conflict_do_nothing()
+
+
 def insert_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, ignore: bool = False) -> int:
     """INSERT the rows, all with the same columns, in this order; ``ignore``: ON CONFLICT DO NOTHING.
 

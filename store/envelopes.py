@@ -8,10 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, RowMapping, and_, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from normalizer.model import Envelope, Kept, Outcome
-from store.bulk import insert_rows
+from store.bulk import insert_or_ignore, insert_rows
 from store.errors import BindingReused, StateChanged, StoreError
 from store.keys import Keyring
 from store.queue import record, work_row
@@ -44,17 +43,27 @@ def keep_many(connection: Connection, keyring: Keyring, deliveries: Sequence[Del
     envelopes = [d.envelope for d, result in zip(deliveries, results, strict=True) if isinstance(result, Kept)]
     if envelopes:
         insert_rows(connection, ENVELOPES, [_envelope_row(envelope) for envelope in envelopes])
-        insert_rows(connection, WORK, [work_row(Stage.UNPACK, item.id, item.received_at) for item in envelopes])
+        insert_rows(connection, WORK, [_work_row(item, _apparent(keyring, item)) for item in envelopes])
     return results
+
+
+def _apparent(keyring: Keyring, envelope: Envelope) -> bytes:
+    return keyring.mark("apparent", envelope.channel, envelope.apparent_sender)
+
+
+def _work_row(envelope: Envelope, apparent: bytes | None) -> dict[str, Any]:
+    return work_row(Stage.UNPACK, envelope.id, envelope.received_at, apparent)
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """An envelope on its way from a journal, and the row of its binding."""
+    """An envelope on its way from a journal, the row of its binding, and what its place in the queue says."""
 
     envelope: Envelope
     key: bytes | None = None
     digest: bytes | None = None
+    #: Mark of whose it seems to be.
+    apparent: bytes | None = None
 
 
 def keep_moved(connection: Connection, moved: Sequence[Moved]) -> int:
@@ -78,9 +87,9 @@ def keep_moved(connection: Connection, moved: Sequence[Moved]) -> int:
     for envelope in rebound:
         _end_rebound(connection, envelope)
     refused = {envelope.id for envelope in rebound}
-    queued = [item.envelope for item in ours if item.envelope.id not in refused]
+    queued = [_work_row(item.envelope, item.apparent) for item in ours if item.envelope.id not in refused]
     if queued:
-        insert_rows(connection, WORK, [work_row(Stage.UNPACK, item.id, item.received_at) for item in queued])
+        insert_rows(connection, WORK, queued)
     return len(new)
 
 
@@ -168,12 +177,6 @@ def _claim(keyring: Keyring, envelope: Envelope) -> dict[str, Any] | None:
         return None
     key = keyring.mark("binding", envelope.channel, envelope.binding.key)
     return {"key": key, "digest": keyring.mark("bound", envelope.binding.digest), "envelope_id": envelope.id}
-
-
-def insert_or_ignore(connection: Connection, into: Any) -> Any:
-    """INSERT … ON CONFLICT DO NOTHING, which both dialects spell alike but SQLAlchemy does not."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    return dialect.insert(into).on_conflict_do_nothing()
 
 
 def probe(connection: Connection) -> None:

@@ -6,8 +6,10 @@ database is forgotten here only after its commit there, so a crash in between mo
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from uuid import UUID
 
@@ -22,17 +24,21 @@ from store.envelopes import Delivery, Moved, StateWrite
 from store.errors import KeyFileError, StoreError, StoreLocked, StoreUnavailable
 from store.keys import Keyring
 from store.sealed import unlock
-from store.sqlite import SQLite
+from store.sqlite import SQLite, own
 from store.tables import BINDINGS, ENVELOPES, WORK
 
 log = structlog.get_logger(__name__)
 
-#: Envelopes moved in one transaction.
-BATCH = 500
+#: Envelopes moved in one transaction, and their bytes; a single one may be larger.
+BATCH, BATCH_BYTES = 500, 8 * 1024 * 1024
 #: A file larger than this gives its space back once it is empty, bytes.
 LARGE = 16 * 1024 * 1024
 #: Where a row that cannot be read any more stands, out of the way of the others.
 UNREADABLE = "unreadable"
+
+
+class _Damaged(StoreError):
+    """The file is no SQLite database any more, or not all of it."""
 
 
 class Journal:
@@ -62,10 +68,14 @@ class Journal:
     async def batch(self) -> list[Moved]:
         """The next envelopes in order of arrival. What cannot be read any more is put aside, for a person."""
         try:
-            return await self._database.read(lambda connection: _batch(connection, BATCH))
+            return await self._database.read(_batch)
         except KeyFileError:
             await self._database.write(_put_aside)
-            return await self._database.read(lambda connection: _batch(connection, BATCH))
+            return await self._database.read(_batch)
+
+    async def is_more_than_a_batch(self) -> bool:
+        """Whether the next batch will not be the last."""
+        return await self._database.read(lambda connection: not _next(connection)[1])
 
     async def forget(self, moved: Sequence[Moved]) -> None:
         """These are in the database."""
@@ -75,8 +85,15 @@ class Journal:
     async def forget_bindings(self) -> None:
         """The database answers for them again."""
         await self._database.write(lambda connection: connection.execute(delete(BINDINGS)))
-        if self.path.stat().st_size > LARGE:
+
+    async def shrink(self) -> None:
+        """Give the space back that a long outage took."""
+        if self._database.size() > LARGE:
             await self._database.shrink()
+
+    async def probe(self) -> None:
+        """Raise StoreUnavailable when the disk takes nothing."""
+        await self._database.write(envelopes.probe)
 
     async def count(self) -> int:
         """Envelopes that are not in the database yet, the unreadable ones included."""
@@ -89,16 +106,30 @@ class Journal:
         await self._database.close()
 
 
-def _batch(connection: Connection, limit: int) -> list[Moved]:
+def _next(connection: Connection) -> tuple[list[UUID], bool]:
+    """The envelopes of the next batch, and whether they are all there are."""
     page = (
-        select(ENVELOPES, BINDINGS.c.key, BINDINGS.c.digest)
-        .join(WORK, WORK.c.subject == ENVELOPES.c.id)
-        .outerjoin(BINDINGS, BINDINGS.c.envelope_id == ENVELOPES.c.id)
+        select(WORK.c.subject, func.length(ENVELOPES.c.body))
+        .join(ENVELOPES, ENVELOPES.c.id == WORK.c.subject)
         .where(WORK.c.stage != UNREADABLE)
         .order_by(WORK.c.sequence)
-        .limit(limit)
+        .limit(BATCH + 1)
     )
-    return [Moved(envelopes.read_envelope(row), row.key, row.digest) for row in connection.execute(page)]
+    found = connection.execute(page).all()
+    fit = sum(size <= BATCH_BYTES for size in accumulate(size for _, size in found))
+    taken = found[: min(max(fit, 1), BATCH)]
+    return [subject for subject, _ in taken], len(taken) == len(found)
+
+
+def _batch(connection: Connection) -> list[Moved]:
+    page = (
+        select(ENVELOPES, BINDINGS.c.key, BINDINGS.c.digest, WORK.c.apparent)
+        .join(WORK, WORK.c.subject == ENVELOPES.c.id)
+        .outerjoin(BINDINGS, BINDINGS.c.envelope_id == ENVELOPES.c.id)
+        .where(ENVELOPES.c.id.in_(_next(connection)[0]))
+        .order_by(WORK.c.sequence)
+    )
+    return [Moved(envelopes.read_envelope(row), row.key, row.digest, row.apparent) for row in connection.execute(page)]
 
 
 def _put_aside(connection: Connection) -> None:
@@ -124,7 +155,7 @@ async def open_journal(folder: Path, keyring: Keyring, at: datetime) -> Journal:
     mine = await _first_free(folder, keyring, at)
     for path in _files(folder):
         if path != mine.path:
-            await _take_along(path, mine, keyring)
+            await _take_along(path, mine, keyring, at)
     return mine
 
 
@@ -140,19 +171,27 @@ async def _first_free(folder: Path, keyring: Keyring, at: datetime) -> Journal:
             return await _open(path, keyring)
         except StoreLocked:
             number += 1
-        except StoreUnavailable:
-            if not _damaged(path):
-                raise
-            aside = path.with_name(f"{path.name}.damaged-{at:%Y%m%dT%H%M%S}")
-            log.error("journal_damaged", put_aside=aside.name)
-            path.rename(aside)
-            for rest in ("-wal", "-shm"):
-                path.with_name(path.name + rest).unlink(missing_ok=True)
+        except _Damaged:
+            _put_file_aside(path, at)
 
 
-async def _take_along(path: Path, mine: Journal, keyring: Keyring) -> None:
+def _put_file_aside(path: Path, at: datetime) -> None:
+    """With its WAL, in which the last of what was acknowledged may stand: for a person, and for SQLite's ``.recover``."""
+    aside = f"{path.name}.damaged-{at:%Y%m%dT%H%M%S%f}"
+    log.error("journal_damaged", put_aside=aside)
+    with contextlib.suppress(StoreLocked), contextlib.closing(own(path)):
+        for rest in ("", "-wal"):
+            with contextlib.suppress(FileNotFoundError):
+                path.with_name(path.name + rest).rename(path.with_name(aside + rest))
+        path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+
+
+async def _take_along(path: Path, mine: Journal, keyring: Keyring, at: datetime) -> None:
     try:
         other = await _open(path, keyring)
+    except _Damaged:
+        _put_file_aside(path, at)
+        return
     except (StoreLocked, StoreUnavailable):
         return  # another node's, or for whoever opens it as his own
     try:
@@ -169,11 +208,14 @@ async def _open(path: Path, keyring: Keyring) -> Journal:
     for engine in engines:
         unlock(engine, keyring)
     try:
+        await database.write(_check)
         await database.write(schema.upgrade)
         await database.write(lambda connection: schema.tie_keys(connection, keyring, owner=True))
         place = await database.write(lambda connection: _place(connection, keyring))
-    except BaseException:
+    except BaseException as error:
         await database.close()
+        if isinstance(error, StoreUnavailable) and _is_damage(error.__cause__):
+            raise _Damaged from None
         raise
     return Journal(database, keyring, place)
 
@@ -185,11 +227,12 @@ def _place(connection: Connection, keyring: Keyring) -> UUID:
     return UUID(envelopes.get_state(connection, "", "place"))
 
 
-def _damaged(path: Path) -> bool:
-    """Whether it is there and no SQLite database (sqlite.org, "Database File Format", 1.3)."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-    except OSError:
-        return False
-    return bool(head) and head != b"SQLite format 3\x00"
+def _check(connection: Connection) -> None:
+    found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if found != "ok":
+        raise _Damaged
+
+
+def _is_damage(error: BaseException | None) -> bool:
+    """SQLite's "malformed" and "not a database" come as DatabaseError itself, all else as a subclass of it (PEP 249)."""
+    return type(getattr(error, "orig", None)).__name__ == "DatabaseError"

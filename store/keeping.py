@@ -15,7 +15,7 @@ from store import envelopes
 from store.envelopes import Delivery, StateWrite
 from store.errors import StoreError, StoreUnavailable
 from store.group import GroupCommit
-from store.journal import BATCH, Journal
+from store.journal import Journal
 from store.keys import Keyring
 from store.membership import Membership
 from store.reserve import Reserve
@@ -61,6 +61,13 @@ class Keeping:
         if self.full:
             raise StoreUnavailable("the disk is full: free some space, service resumes by itself")
         return await self._group.add(Delivery(envelope, write))
+
+    async def probe(self) -> None:
+        """Raise StoreUnavailable when no delivery can be kept now."""
+        if self._journal is not None:
+            await self._journal.probe()
+        else:
+            await self._database.write(envelopes.probe, seconds=PATIENCE_SECONDS)
 
     @property
     def has_journal(self) -> bool:
@@ -111,7 +118,7 @@ class Keeping:
             try:
                 if self._beside and self._membership.prepared:
                     await self._empty(journal)
-            except StoreUnavailable:
+            except (StoreUnavailable, TimeoutError):
                 pass  # still away
             except Exception as error:  # noqa: BLE001 - it must be tried again, whatever it was
                 log.error("journal_not_moved", error=type(error).__name__)
@@ -120,15 +127,17 @@ class Keeping:
     async def _empty(self, journal: Journal) -> None:
         """Move everything, the last of it while nothing new is kept."""
         await self._database.write(envelopes.probe, seconds=PATIENCE_SECONDS)
-        moved = await self._move(journal)
-        while moved and await journal.count() > BATCH:
+        moved = 0
+        while await journal.is_more_than_a_batch():
             moved += await self._move(journal)
         async with self._switch:
-            while more := await self._move(journal):
-                moved += more
+            async with asyncio.timeout(PATIENCE_SECONDS):  # whoever delivers now waits for it
+                while more := await self._move(journal):
+                    moved += more
             await journal.forget_bindings()
             self._beside = False
         log.warning("journal_ended", moved=moved)
+        await journal.shrink()
 
     async def _move(self, journal: Journal) -> int:
         batch = await journal.batch()

@@ -20,7 +20,7 @@ from normalizer.model import (
     Past,
     PastMatter,
 )
-from store.envelopes import insert_or_ignore
+from store.bulk import insert_or_ignore
 from store.errors import Superseded
 from store.events import owe_event
 from store.keys import Keyring

@@ -132,9 +132,8 @@ class Membership:
 
     def _renew(self, connection: Connection) -> set[str] | None:
         """What this node leads; None when its lease has lapsed."""
-        if not self._joined:
-            nodes.join(connection, self.id, self._place)
-        elif not nodes.renew(connection, self.id):
+        lasts = nodes.renew(connection, self.id) if self._joined else nodes.join(connection, self.id, self._place)
+        if not lasts:
             return None
         nodes.reap(connection)
         return {name for name in sorted(self._leads) if nodes.lead(connection, self.id, name)}

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from normalizer.digest import digest
 from normalizer.model import Envelope, KeptMessage, Message, Notice, Outcome, Parsed
-from store.envelopes import insert_or_ignore
+from store.bulk import insert_or_ignore
 from store.errors import Superseded
 from store.keys import Keyring
 from store.queue import Digest, add_digests, finish_work, record, take
@@ -115,6 +115,7 @@ def _message_row(keyring: Keyring, unpacking: Unpacking, position: int, message:
         "content": message.model_dump(mode="json"),
         "at": unpacking.at,
         "arrival": unpacking.work.sequence,
+        "apparent": unpacking.work.apparent,
     }
 
 
@@ -160,7 +161,9 @@ def _insert_messages(connection: Connection, rows: list[dict[str, Any]]) -> list
     new, again = [r for r in rows if r["id"] in won], [r for r in rows if r["id"] not in won]
     if new:
         _flag_reused_ids(connection, new)
-        add_digests(connection, [Digest(row["id"], row["sender"], row["arrival"], row["at"]) for row in new])
+        add_digests(
+            connection, [Digest(row["id"], row["sender"], row["arrival"], row["apparent"], row["at"]) for row in new]
+        )
     return _settle_redeliveries(connection, again) if again else []
 
 

@@ -18,13 +18,12 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    insert,
     literal,
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
+from store.bulk import insert_or_ignore
 from store.tables import LEADS, NODES, WORK
 
 #: How long a node is believed alive without a word of it.
@@ -51,14 +50,19 @@ def alive(connection: Connection, node_id: UUID) -> ColumnElement[bool]:
     return exists().where(NODES.c.id == node_id, NODES.c.expires_at > clock(connection))
 
 
-def join(connection: Connection, node_id: UUID, place: UUID | None = None) -> None:
-    """Begin a lease. Who owns a file knows that every other node on it is dead, and so who has a dead one's place."""
+def join(connection: Connection, node_id: UUID, place: UUID | None = None) -> bool:
+    """Begin a lease, also where that was done and not heard of; False when it has lapsed since.
+
+    Who owns a file knows that every other node on it is dead, and so who has a dead one's place.
+    """
+    others = delete(NODES).where(NODES.c.id != node_id)
     if connection.dialect.name == "sqlite":
-        connection.execute(delete(NODES))
+        connection.execute(others)
     elif place is not None:
-        connection.execute(delete(NODES).where(NODES.c.place == place))
-    connection.execute(insert(NODES), {"id": node_id, "expires_at": FOR_EVER, "place": place})
-    renew(connection, node_id)
+        connection.execute(others.where(NODES.c.place == place))
+    row = {"id": node_id, "expires_at": FOR_EVER, "place": place}
+    connection.execute(insert_or_ignore(connection, NODES), row)
+    return renew(connection, node_id)
 
 
 def renew(connection: Connection, node_id: UUID) -> bool:
@@ -74,25 +78,33 @@ def leave(connection: Connection, node_id: UUID) -> None:
 
 
 def reap(connection: Connection) -> None:
-    """Give back what dead nodes held. Rows that one of them still has locked come next time."""
-    connection.execute(delete(NODES).where(NODES.c.expires_at <= clock(connection)))
-    left = select(WORK.c.sequence).where(WORK.c.holder.is_not(None), WORK.c.holder.not_in(select(NODES.c.id)))
-    sequences = list(connection.execute(left.with_for_update(skip_locked=True)).scalars())
-    if sequences:
-        freed = update(WORK).where(WORK.c.sequence.in_(sequences))
-        connection.execute(freed.values(holder=None, held_since=None))
+    """Forget nodes whose lease has lapsed, and give back what they held. What one still has locked comes next time."""
+    lapsed = select(NODES.c.id).where(NODES.c.expires_at <= clock(connection)).with_for_update(skip_locked=True)
+    connection.execute(delete(NODES).where(NODES.c.id.in_(list(connection.execute(lapsed).scalars()))))
+    orphaned = (WORK.c.holder.is_not(None), WORK.c.holder.not_in(select(NODES.c.id)))
+    left = select(WORK.c.sequence).where(*orphaned).with_for_update(skip_locked=True)
+    sequences = list(connection.execute(left).scalars())
+    if sequences:  # seen anew, now that they are locked: a node that joined meanwhile may hold them
+        connection.execute(update(WORK).where(WORK.c.sequence.in_(sequences), *orphaned).values(holder=None))
 
 
 def lead(connection: Connection, node_id: UUID, name: str) -> bool:
-    """Take the lead if nobody alive has it; whether it is ours."""
-    statement = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(LEADS)
-    taken = statement.values(name=name, node_id=node_id).on_conflict_do_update(
-        index_elements=["name"],
-        set_={"node_id": node_id},
-        where=LEADS.c.node_id.not_in(select(NODES.c.id).where(NODES.c.expires_at > clock(connection))),
-    )
-    connection.execute(taken)
+    """Take the lead if no node has it (reap before: a lapsed one has it until then); whether it is ours.
+
+    A lead that is held is only read, so that a node which is stopped in the middle of this holds up no other.
+    """
+    if _leader(connection, name) is None:
+        connection.execute(insert_or_ignore(connection, LEADS), {"name": name, "node_id": node_id})
+        connection.execute(select(LEADS.c.node_id).where(LEADS.c.name == name).with_for_update())
+        if _leader(connection, name) is None:  # seen anew, now that it is locked
+            connection.execute(update(LEADS).where(LEADS.c.name == name).values(node_id=node_id))
     return leads(connection, node_id, name)
+
+
+def _leader(connection: Connection, name: str) -> UUID | None:
+    known = select(LEADS.c.node_id).join(NODES, NODES.c.id == LEADS.c.node_id).where(LEADS.c.name == name)
+    found: UUID | None = connection.execute(known).scalar()
+    return found
 
 
 def leads(connection: Connection, node_id: UUID, name: str) -> bool:

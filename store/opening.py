@@ -66,7 +66,8 @@ async def open_store(
         if fresh is not None:
             await (database.write if owner else database.read)(prepare)
         journal = await _journal(database, keyring, standby)
-        membership = Membership(database, prepare if fresh is None else None, journal and journal.place)
+        place = journal.place if journal is not None else None
+        membership = Membership(database, prepare if fresh is None else None, place)
         keeping = Keeping(database, keyring, membership, _reserve(database, standby), journal)
     except BaseException:
         await database.close()

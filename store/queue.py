@@ -1,31 +1,30 @@
 """The queue of work: who may do what next, on any number of nodes.
 
-Envelopes are unpacked in order of arrival. Messages go in lanes, one per sender: only the first of a lane is free, and
-whoever changes a lane holds the sender's row locked.
+Envelopes are unpacked in order of arrival, several at once. Messages go in lanes, one per sender: only the first of a
+lane is free, and whoever changes a lane holds the sender's row locked. A message also waits for earlier envelopes that
+seem to be its sender's: so his order is kept over all nodes, and nobody else waits for a slow or failing one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, delete, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, insert, or_, select, text, update
 
 from store.errors import Superseded
-from store.nodes import alive, clock
+from store.nodes import alive
 from store.tables import SENDERS, TRANSITIONS, WORK
 from store.values import Stage, Work
 
-#: How long messages wait for an envelope that arrived before theirs and is still being unpacked: a sender's order is
-#: kept over all nodes, but a hang holds up nobody.
-ORDER = timedelta(seconds=1)
+#: By how much two nodes' clocks may differ without the one that is behind seeming to have been put back.
+APART = timedelta(seconds=10)
 #: As the partial indexes say it.
 FRESH = text("attempts = 0 AND NOT waits AND holder IS NULL")
 AGAIN = text("attempts > 0 AND NOT waits AND holder IS NULL")
-RELEASED: dict[str, Any] = {"holder": None, "held_since": None}
 
 
 def claim(
@@ -45,56 +44,58 @@ def claim(
     hearing of it.
     """
     suspects = limit if suspects is None else suspects
-    held = select(WORK).where(
-        WORK.c.holder == node_id, WORK.c.stage == stage, WORK.c.sequence.not_in(sorted(under_way))
-    )
+    idle = WORK.c.sequence.not_in(sorted(under_way))
+    held = select(WORK).where(WORK.c.holder == node_id, WORK.c.stage == stage, idle, alive(connection, node_id))
     rows = list(connection.execute(held.order_by(WORK.c.sequence).limit(limit + suspects)))
     failed = sum(row.attempts > 0 for row in rows)
-    free = [
-        *_free(connection, _fresh(connection, stage), limit - len(rows) + failed),
-        *_free(connection, _again(stage, now), suspects - failed),
-    ]
+    free = _free(connection, _fresh(stage).where(idle), limit - len(rows) + failed)
+    for again in _again(stage, now):
+        found = _free(connection, again.where(idle), suspects - failed)
+        failed += len(found)
+        free += found
     if free and _hold(connection, node_id, [row.sequence for row in free]):
         rows += free
-    return [Work(r.sequence, Stage(r.stage), r.subject, r.lane, r.attempts) for r in sorted(rows)]
+    return [Work(r.sequence, Stage(r.stage), r.subject, r.lane, r.attempts, r.apparent) for r in sorted(rows)]
 
 
-def _fresh(connection: Connection, stage: Stage) -> Select[Any]:
+def _fresh(stage: Stage) -> Select[Any]:
     found = select(WORK).where(WORK.c.stage == stage, FRESH).order_by(WORK.c.sequence)
-    if stage is Stage.DIGEST and (first := _still_unpacking(connection)) is not None:
-        return found.where(WORK.c.arrival < first)
-    return found
+    return found.where(~_unread_before()) if stage is Stage.DIGEST else found
 
 
-def _still_unpacking(connection: Connection) -> int | None:
-    """The first envelope in order of arrival that some node unpacks at this moment."""
-    found: int | None = connection.execute(
-        select(func.min(WORK.c.sequence)).where(
-            WORK.c.holder.is_not(None),
-            WORK.c.stage == Stage.UNPACK,
-            WORK.c.attempts == 0,
-            WORK.c.held_since > clock(connection, ago=ORDER),
-        )
-    ).scalar()
-    return found
+def _unread_before() -> ColumnElement[bool]:
+    """A condition on a message: an envelope that seems to be of the same sender, and arrived before, is not unpacked.
+
+    Such a one is held by a node, has failed before, or was given back by a dead node: three small indexes.
+    """
+    earlier = WORK.alias("earlier")
+    his = (earlier.c.apparent == WORK.c.apparent, earlier.c.stage == Stage.UNPACK, earlier.c.sequence < WORK.c.arrival)
+    return or_(
+        exists().where(*his, text("earlier.holder IS NOT NULL AND earlier.apparent IS NOT NULL")),
+        exists().where(*his, text("earlier.attempts > 0 AND earlier.apparent IS NOT NULL")),
+        exists().where(*his, text("earlier.attempts = 0 AND NOT earlier.waits AND earlier.holder IS NULL")),
+    )
 
 
-def _again(stage: Stage, now: datetime) -> Select[Any]:
-    due = or_(WORK.c.not_before <= now, WORK.c.put_off_at > now)
-    return select(WORK).where(WORK.c.stage == stage, AGAIN, due).order_by(WORK.c.not_before)
+def _again(stage: Stage, now: datetime) -> Iterator[Select[Any]]:
+    failed = select(WORK).where(WORK.c.stage == stage, AGAIN)
+    yield failed.where(WORK.c.not_before <= now).order_by(WORK.c.not_before)
+    # a clock that has been put back must not hold up what was put off by it
+    back = failed.where(WORK.c.not_before > now, WORK.c.put_off_at > now + APART)
+    yield back.order_by(WORK.c.put_off_at)
 
 
-def _free(connection: Connection, query: Select[Any], limit: int) -> Sequence[Any]:
+def _free(connection: Connection, query: Select[Any], limit: int) -> list[Any]:
     """Rows nobody holds; those that another node takes at this moment are passed over."""
     if limit <= 0:
         return []
-    return connection.execute(query.limit(limit).with_for_update(skip_locked=True)).all()
+    return list(connection.execute(query.limit(limit).with_for_update(skip_locked=True)))
 
 
 def _hold(connection: Connection, node_id: UUID, sequences: list[int]) -> bool:
     """Hold the rows; False when this node's lease has lapsed."""
     held = update(WORK).where(WORK.c.sequence.in_(sequences), alive(connection, node_id))
-    return connection.execute(held.values(holder=node_id, held_since=clock(connection))).rowcount > 0
+    return connection.execute(held.values(holder=node_id)).rowcount > 0
 
 
 def finish_work(connection: Connection, node_id: UUID, work: Work) -> None:
@@ -121,7 +122,7 @@ def postpone(
     connection: Connection, node_id: UUID, work: Work, reason: str, at: datetime, not_before: datetime
 ) -> None:
     """Count a failed try and put the work off."""
-    put_off = RELEASED | {"attempts": work.attempts + 1, "not_before": not_before, "put_off_at": at}
+    put_off = {"attempts": work.attempts + 1, "not_before": not_before, "put_off_at": at, "holder": None}
     if connection.execute(update(WORK).where(*_held_by(connection, node_id, work)).values(put_off)).rowcount != 1:
         raise Superseded(f"work {work.sequence}")
     record(connection, work.subject, "retry", reason, at)
@@ -147,8 +148,9 @@ class Digest:
 
     message_id: UUID
     lane: bytes
-    #: Sequence of its envelope's work.
+    #: Sequence of its envelope's work, and the mark of whose envelope that seemed to be.
     arrival: int
+    apparent: bytes | None
     at: datetime
 
 
@@ -179,15 +181,16 @@ def _step_back(connection: Connection, head: Any, arrival: int) -> bool:
 
 
 def _place(digest: Digest, *, waits: bool) -> dict[str, Any]:
-    return {"lane": digest.lane, "arrival": digest.arrival, "waits": waits}
+    return {"lane": digest.lane, "arrival": digest.arrival, "apparent": digest.apparent, "waits": waits}
 
 
-def work_row(stage: Stage, subject: UUID, at: datetime) -> dict[str, Any]:
+def work_row(stage: Stage, subject: UUID, at: datetime, apparent: bytes | None = None) -> dict[str, Any]:
     """A new row of the queue that waits for nobody."""
     return {
         "stage": stage,
         "subject": subject,
         "lane": None,
+        "apparent": apparent,
         "arrival": None,
         "waits": False,
         "attempts": 0,

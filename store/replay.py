@@ -45,7 +45,7 @@ def _queue(connection: Connection, stage: Stage, subject: UUID, lane: bytes | No
         connection.execute(insert(WORK), work_row(stage, subject, at))
     else:
         lock_lane(connection, lane)
-        add_digests(connection, [Digest(subject, lane, 0, at)])
+        add_digests(connection, [Digest(subject, lane, 0, None, at)])
     record(connection, subject, "replayed", None, at)
 
 

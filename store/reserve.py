@@ -50,7 +50,7 @@ class Reserve:
             disk = os.statvfs(self._path.parent)
             size = min(self._size, int(disk.f_blocks * disk.f_frsize * SHARE))
             free = disk.f_bavail * disk.f_frsize
-            held = self._path.exists()
+            held = self._held() >= size
             if free < size if held else free < 2 * size:
                 self._fall_short()
             else:
@@ -58,6 +58,12 @@ class Reserve:
         except OSError as error:  # no disk to look at is a full one
             log.error("disk_unreadable", error=error.strerror)
             self.low = True
+
+    def _held(self) -> int:
+        try:
+            return self._path.stat().st_size
+        except FileNotFoundError:
+            return -1
 
     def _fall_short(self) -> None:
         if not self.low:

@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, inspect, select
 
-from store.envelopes import insert_or_ignore
+from store.bulk import insert_or_ignore
 from store.errors import KeyFileError, SchemaMismatch
 from store.keys import Keyring
 from store.tables import CHANNEL_STATE

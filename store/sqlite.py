@@ -57,12 +57,15 @@ class SQLite(Database):
     ) -> T:
         """Queue it for the writer thread; a local file needs no ``seconds``."""
         del seconds
+        return await self._queue(lambda: self._run(transaction, durable=durable), urgent=urgent)
+
+    async def _queue(self, call: Callable[[], T], *, urgent: bool = False) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
         def job() -> None:
             try:
-                _tell(loop, future, result=self._run(transaction, durable=durable))
+                _tell(loop, future, result=call())
             except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the caller
                 _tell(loop, future, error=error)
 
@@ -77,13 +80,22 @@ class SQLite(Database):
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._run, transaction)
 
     async def shrink(self) -> None:
-        """Give the file's free pages back."""
+        """Give the free pages of the file, and its WAL, back to the disk."""
 
         def vacuum() -> None:
-            with self._engine.connect() as connection:
-                _driver(connection).execute("VACUUM")
+            try:
+                with self._engine.connect() as connection:
+                    _driver(connection).execute("VACUUM")
+                    _driver(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except (DBAPIError, OSError) as error:
+                raise translated(error) from error
 
-        await asyncio.to_thread(vacuum)
+        await self._queue(vacuum)
+
+    def size(self) -> int:
+        """Bytes on the disk, the WAL included."""
+        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
 
     async def close(self) -> None:
         """Finish what is queued, fold the WAL into the file, give up the lock."""

@@ -25,6 +25,9 @@ from store.tables import ENVELOPES
 from store.transactions import Database
 from store.values import Books, Decide, Filing, ParkedEvent, Receipt, Replayable, Stage, Work
 
+#: How long somebody who asks from outside waits for a database that does not answer, seconds.
+ASKING_SECONDS = 4.0
+
 
 class Store:
     """Everything the gateway remembers. Open with :func:`store.opening.open_store`."""
@@ -111,8 +114,8 @@ class Store:
         return await self._database.read(transaction)
 
     async def probe(self) -> None:
-        """Raise StoreUnavailable when nothing can be written now."""
-        await self._database.write(envelopes.probe)
+        """Raise StoreUnavailable when no delivery can be kept now."""
+        await self._keeping.probe()
 
     async def state(self, channel: str, key: str) -> str | None:
         """A channel's state as last committed."""
@@ -181,7 +184,9 @@ class Store:
         self, matter_id: UUID, channel: str | None = None, account: str | None = None
     ) -> HotlineMatter | None:
         """A matter; with ``channel`` and ``account`` only if a message of it came through that client."""
-        return await self._database.read(lambda connection: matters.get_matter(connection, matter_id, channel, account))
+        return await self._database.read(
+            lambda connection: matters.get_matter(connection, matter_id, channel, account), seconds=ASKING_SECONDS
+        )
 
     async def matters(self) -> list[HotlineMatter]:
         """Every matter in order of filing; for tests and small stores."""
@@ -189,7 +194,9 @@ class Store:
 
     async def receipt(self, envelope_id: UUID) -> Receipt | None:
         """What became of an envelope."""
-        return await self._database.read(lambda connection: books.receipt(connection, envelope_id))
+        return await self._database.read(
+            lambda connection: books.receipt(connection, envelope_id), seconds=ASKING_SECONDS
+        )
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -215,7 +222,7 @@ class Store:
 
     async def pending(self) -> int:
         """Pieces of work in the queue."""
-        return await self._database.read(books.pending)
+        return await self._database.read(books.pending, seconds=ASKING_SECONDS)
 
     async def is_pending(self, envelope_id: UUID) -> bool:
         """Whether an envelope or a message of it is in the queue."""
@@ -223,7 +230,9 @@ class Store:
 
     async def waiting_events(self, sink: str = "core") -> int:
         """Events the sink has not got yet, parked ones aside."""
-        return await self._database.read(lambda connection: books.waiting_events(connection, sink))
+        return await self._database.read(
+            lambda connection: books.waiting_events(connection, sink), seconds=ASKING_SECONDS
+        )
 
     async def replayable(
         self, outcomes: tuple[str, ...], since: datetime | None = None, after: UUID | None = None, limit: int = 100

@@ -59,8 +59,13 @@ class WorkRow(SQLModel, table=True):
         # Each is as small as what it finds: a million rows that wait cost a claim nothing.
         _partial("work_fresh", "stage", "sequence", where="attempts = 0 AND NOT waits AND holder IS NULL"),
         _partial("work_again", "stage", "not_before", where="attempts > 0 AND NOT waits AND holder IS NULL"),
+        _partial("work_put_off", "stage", "put_off_at", where="attempts > 0 AND NOT waits AND holder IS NULL"),
+        _partial("work_reading", "apparent", where="holder IS NOT NULL AND apparent IS NOT NULL"),
+        _partial("work_suspect", "apparent", where="attempts > 0 AND apparent IS NOT NULL"),
         _partial("work_held", "holder", where="holder IS NOT NULL"),
         _partial("work_lane", "lane", "arrival", "sequence", where="lane IS NOT NULL"),
+        # Without it, SQLite gives the number of a row that has gone to the next: arrival would not tell the order.
+        {"sqlite_autoincrement": True},
     )
 
     sequence: int | None = Field(default=None, sa_column=Column(SEQUENCE, primary_key=True, autoincrement=True))
@@ -69,6 +74,8 @@ class WorkRow(SQLModel, table=True):
     subject: UUID
     #: Mark of the sender whose messages wait for each other; None: waits for nobody.
     lane: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    #: Mark of whose delivery the envelope seems to be; later messages of his wait until it is unpacked.
+    apparent: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
     #: Place of the envelope in the order of arrival: the sequence of its own work; None for that work itself.
     arrival: int | None = Field(default=None, sa_column=Column(BigInteger))
     #: An earlier message of the lane is still in the queue.
@@ -77,9 +84,8 @@ class WorkRow(SQLModel, table=True):
     not_before: datetime
     #: When that was said: a clock that shows less has been put back, and nothing waits for it.
     put_off_at: datetime
-    #: The node that does it, and since when by the database's clock.
+    #: The node that does it.
     holder: UUID | None = None
-    held_since: datetime | None = None
 
 
 class UnpackedRow(SQLModel, table=True):

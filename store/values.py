@@ -32,6 +32,8 @@ class Work:
     lane: bytes | None
     #: Tries that have failed.
     attempts: int
+    #: Mark of whose envelope it seems to be.
+    apparent: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,16 +34,58 @@ CREATE SCHEMA public;
 """
 #: Runs until our end of the pipe closes, so that a killed test run leaves no server behind. SIGQUIT stops it at once:
 #: the checkpoint of an ordered shutdown takes many seconds after a hundred databases, all of which are thrown away.
-GUARD = '"$@" & read -r _; kill -QUIT $!; wait $!'
+#: SIGCONT is for one that a test has frozen.
+GUARD = '"$@" & read -r _; kill -QUIT $!; kill -CONT $!; wait $!'
 
 
 class Server:
-    """A running server: gives out addresses of empty databases."""
+    """A server: gives out addresses of empty databases, and can be away in several ways."""
 
     def __init__(self, programs: Path, folder: Path) -> None:
         self._programs, self._folder = programs, folder
         self._numbers = itertools.count(1)
         self._emptied: list[str] = []
+        self._running = ExitStack()
+
+    def start(self) -> None:
+        """On the data that is there; nothing when it runs."""
+        if not self.runs:
+            self._running.enter_context(_serving(self._programs, self._folder))
+
+    def stop(self) -> None:
+        """At once, as a crash would; what was committed is there at the next start."""
+        if self.runs:
+            self.thaw()
+        self._running.close()
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has been started, frozen or not."""
+        return (self._folder / "data/postmaster.pid").exists()
+
+    def freeze(self) -> None:
+        """Take every process of it off the machine: connections stay, and nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    @property
+    def pid(self) -> int:
+        """Of the postmaster, whose children serve the connections."""
+        return int((self._folder / "data/postmaster.pid").read_text().split()[0])
+
+    def _signal(self, number: signal.Signals) -> None:
+        postmaster = self.pid
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        for pid in (postmaster, *children):
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), number)
+
+    def sql(self, url: str, sql: str) -> None:
+        """Run SQL on a database that was given out, as the operator would."""
+        self._sql(url.partition("@/")[2].partition("?")[0], sql)
 
     @contextmanager
     def database(self) -> Iterator[str]:
@@ -85,8 +128,12 @@ def running_server() -> Iterator[Server]:
             shutil.chown(folder, "nobody")
         programs = _programs(folder)
         _initialise(programs, folder)
-        with _serving(programs, folder):
-            yield Server(programs, folder)
+        server = Server(programs, folder)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
     finally:
         shutil.rmtree(folder)
 

@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,8 @@ HELP = {
     "channels": "kinds of channel",
     "reconcile": "the books balance",
     "replay": "kept raw envelopes",
+    "backup": "Save the store and its attachments",
+    "restore": "Put a backup in place",
     "keys": "Keys of API clients",
     "keys new-client": "Make a key for an API client",
 }
@@ -98,6 +101,13 @@ def test_every_command_says_what_it_does() -> None:
     for command, words in HELP.items():
         result = run(*command.split(), "--help")
         assert result.exit_code == 0 and words in " ".join(result.output.split()), command
+
+
+def test_help_does_not_wait_for_what_only_commands_need() -> None:
+    heavy = "{'fastapi', 'starlette', 'uvicorn', 'sqlalchemy', 'pydantic', 'httpx', 'cryptography'}"
+    script = f"import sys, gateway.cli; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
 
 
 WRONG_USAGE = {

@@ -449,6 +449,6 @@ async def test_the_configuration_chooses_the_sink(core: dict[str, Any], kind: ty
     config = Config.model_validate(
         {"core": core, "channels": {"app": AppSettings.model_validate({"clients": [client]})}}
     )
-    sink = open_sink(config.core, "https://hotline.example", now)
+    sink = open_sink(config.core, SOURCE, now)
     assert type(sink) is kind
     await sink.close()

@@ -191,9 +191,7 @@ async def test_what_has_nothing_to_run_is_not_in_the_health_table() -> None:
 class Listens(Busy):
     """A server of its own: it runs on every node."""
 
-    @property
-    def listens(self) -> bool:
-        return True
+    listens: ClassVar[bool] = True
 
 
 async def test_what_polls_runs_only_while_this_node_leads_it_and_a_server_always(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 import struct
 from collections.abc import Mapping
@@ -59,18 +60,22 @@ class WeChatPeer(Peer):
     def raw_xml(self, xml: str | bytes, *, signed_at: datetime | None = None) -> HttpDelivery:
         """Any inner XML, sent in the account's mode."""
         content = xml.encode() if isinstance(xml, str) else xml
+        named = re.search(rb"<FromUserName><!\[CDATA\[([\w-]+)\]\]>", content)
+        sender = named[1].decode() if named else ""
         if self.settings.mode == "plain":
-            return self.unencrypted(content, signed_at=signed_at)
-        return self.encrypted(self.encrypt(content), signed_at=signed_at)
+            return self.unencrypted(content, signed_at=signed_at, sender=sender)
+        return self.encrypted(self.encrypt(content), signed_at=signed_at, sender=sender)
 
-    def unencrypted(self, body: bytes, *, signed_at: datetime | None = None) -> HttpDelivery:
+    def unencrypted(self, body: bytes, *, signed_at: datetime | None = None, sender: str = "") -> HttpDelivery:
         """Any body under a signed query, as in 明文模式."""
-        return HttpDelivery(self._target(**self._signed_query(signed_at)), body, {"content-type": "text/xml"})
+        query = self._signed_query(signed_at) | {"openid": sender}
+        return HttpDelivery(self._target(**query), body, {"content-type": "text/xml"})
 
-    def encrypted(self, encrypt: str, *, signed_at: datetime | None = None, beside: str = "") -> HttpDelivery:
+    def encrypted(
+        self, encrypt: str, *, signed_at: datetime | None = None, beside: str = "", sender: str = ""
+    ) -> HttpDelivery:
         """Any ciphertext, signed as in 安全模式, or with the plain fields ``beside`` it as in 兼容模式."""
-        query = self._signed_query(signed_at)
-        query["encrypt_type"] = "aes"
+        query = self._signed_query(signed_at) | {"openid": sender, "encrypt_type": "aes"}
         query["msg_signature"] = self._sign(query["timestamp"], query["nonce"], encrypt)
         body = (
             f"<xml><ToUserName><![CDATA[{ACCOUNT}]]></ToUserName>{beside}<Encrypt><![CDATA[{encrypt}]]></Encrypt></xml>"

@@ -6,9 +6,12 @@ only somebody's transient queue. Sources: rabbitmq.com, "Consumer Acknowledgemen
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from urllib.parse import unquote, urlsplit
 
+from aio_pika import RobustConnection
+from aio_pika.connection import make_url
 from aio_pika.exceptions import DeliveryError, PublishError
 from aiormq.exceptions import (
     AuthenticationError,
@@ -41,23 +44,38 @@ GONE: dict[type[Exception], Result] = {PublishError: Retry("no_queue")}
 REFUSALS: dict[type[Exception], Result] = {DeliveryError: Retry("refused")}
 
 
+class _Broker(RabbitBroker):
+    """FastStream's, except that what does not come to a connection is closed, and does not go on trying."""
+
+    async def _connect(self) -> RobustConnection:
+        options = self._connection_kwargs
+        connection = RobustConnection(make_url(options["url"]), ssl_context=options["ssl_context"])
+        try:
+            async with asyncio.timeout(options["timeout"]):
+                await connection.connect()
+                self.config.connect(connection)
+                self._channel = await self.config.channel_manager.get_channel()
+        except BaseException:
+            await _close(connection, options["timeout"])
+            raise
+        return connection
+
+
 async def open_connection(settings: SinkSettings, seconds: float) -> Connection:
     """Connect and declare the queue. Raise Answer, or what the library raises."""
     parts = urlsplit(settings.url or "")
-    broker = RabbitBroker(
+    broker = _Broker(
         f"amqp://{parts.netloc}",
         virtualhost=unquote(parts.path[1:]) or "/",
         security=security(settings),
         timeout=seconds,
-        fail_fast=True,
         default_channel=Channel(publisher_confirms=True, on_return_raises=True),
         logger=None,
     )
     queue = RabbitQueue(settings.subject, queue_type=QueueType.QUORUM, durable=True, timeout=seconds)
     async with contextlib.AsyncExitStack() as undo:
-        undo.push_async_callback(broker.stop)
         with read_as(OPENING):
-            await broker.connect()
+            undo.push_async_callback(_close, await broker.connect(), seconds)
             await broker.declare_queue(queue)
 
         async def publish(letter: Letter) -> None:
@@ -65,6 +83,13 @@ async def open_connection(settings: SinkSettings, seconds: float) -> Connection:
                 await _publish(broker, settings, letter)
 
         return Connection(publish, undo.pop_all().aclose)
+
+
+async def _close(connection: RobustConnection, seconds: float) -> None:
+    """Close it, channels and all; a broker that does not answer is not waited for."""
+    with contextlib.suppress(Exception):  # it is of no more use, whatever it says
+        async with asyncio.timeout(seconds):
+            await connection.close()
 
 
 async def _publish(broker: RabbitBroker, settings: SinkSettings, letter: Letter) -> None:

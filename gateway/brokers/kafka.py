@@ -13,16 +13,19 @@ from urllib.parse import urlsplit
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.conn import create_conn
 from aiokafka.errors import (
-    AuthenticationFailedError,
+    IllegalSaslStateError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
+    SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
+    UnsupportedSaslMechanismError,
 )
 from faststream.kafka import KafkaBroker
 from faststream.kafka.security import parse_security
-from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+from faststream.security import SASLPlaintext, SASLScram256, SASLScram512
 
 from gateway.broker import Answer, Connection, Letter, Refusal, read_as
 from gateway.brokers.credentials import security
@@ -38,7 +41,9 @@ SETTINGS = ("min.insync.replicas", "flush.messages")
 REQUEST_BYTES = 64 * 1024 * 1024
 
 DENIALS: dict[type[Exception], Result] = {
-    AuthenticationFailedError: Pause("not_let_in"),
+    SaslAuthenticationFailed: Pause("not_let_in"),
+    UnsupportedSaslMechanismError: Pause("not_let_in"),
+    IllegalSaslStateError: Pause("not_let_in"),
     TopicAuthorizationFailedError: Pause("not_permitted"),
     UnknownTopicOrPartitionError: Retry("no_topic"),  # opening anew tells whether it is gone for good
 }
@@ -50,9 +55,9 @@ REFUSALS: dict[type[Exception], Result] = {
 
 async def open_connection(settings: SinkSettings, seconds: float) -> Connection:
     """See that the topic is there, and connect. Raise Answer, or what the library raises."""
-    address, chosen = urlsplit(settings.url or "").netloc, security(settings, MECHANISMS[settings.sasl])
+    parts, chosen = urlsplit(settings.url or ""), security(settings, MECHANISMS[settings.sasl])
     broker = KafkaBroker(
-        address,
+        parts.netloc,
         security=chosen,
         acks="all",
         enable_idempotence=True,
@@ -62,7 +67,9 @@ async def open_connection(settings: SinkSettings, seconds: float) -> Connection:
     )
     async with contextlib.AsyncExitStack() as undo:
         with read_as(DENIALS):
-            weak = await _look(address, chosen, settings.subject, seconds)
+            how = {"request_timeout_ms": int(seconds * 1000)} | parse_security(chosen)
+            (await create_conn(parts.hostname, parts.port, **how)).close()  # tells why not, which those below do not
+            weak = await _look(AIOKafkaAdminClient(bootstrap_servers=parts.netloc, **how), settings.subject)
             undo.push_async_callback(broker.stop)
             await broker.connect()
 
@@ -79,14 +86,11 @@ async def open_connection(settings: SinkSettings, seconds: float) -> Connection:
         return Connection(publish, undo.pop_all().aclose, weak)
 
 
-async def _look(address: str, chosen: BaseSecurity, topic: str, seconds: float) -> tuple[str, ...]:
+async def _look(admin: AIOKafkaAdminClient, topic: str) -> tuple[str, ...]:
     """Why the topic may lose what it has confirmed. Raise Answer when there is no such topic.
 
     Only a list of all topics tells without making it: a broker may make a topic, of one replica, for whoever asks for it.
     """
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=address, request_timeout_ms=int(seconds * 1000), **parse_security(chosen)
-    )
     try:
         await admin.start()
         if topic not in await admin.list_topics():

@@ -26,6 +26,8 @@ from gateway.sinks import Park, Pause, Result, Retry
 log = structlog.get_logger(__name__)
 Value = TypeVar("Value")
 
+#: How long a connection that failed is given to close, seconds.
+CLOSE_SECONDS = 1.0
 #: How long a stream of our making knows an id again, seconds: an outage of a day makes no copies.
 DUPLICATE_SECONDS = 24 * 3600.0
 #: A window shorter than twice the hand-off's longest wait lets a message that is sent again be stored again, seconds.
@@ -46,7 +48,9 @@ class _Broker(NatsBroker):
         try:
             await client.connect(**self._connection_kwargs)
         except BaseException:
-            await client.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):  # after a failed TLS handshake it waits for ever
+                    await client.close()
             raise
         self.config.connect(client)
         return client

@@ -22,7 +22,7 @@ from channels import xml as gate
 from channels.base import Admission, Request
 from channels.errors import Malformed, Unauthenticated
 from channels.simulated import HttpDelivery
-from channels.simulated.wechat import ACCOUNT, WeChatPeer, envelope_xml
+from channels.simulated.wechat import ACCOUNT, WeChatPeer, envelope_xml, openid
 from channels.testing import Cases, Expected, check_channel
 from channels.wechat import WeChat, WeChatSettings
 from normalizer.model import AttachmentKind, CoordinateSystem, Envelope, Kept, Message, Notice, Parsed
@@ -89,7 +89,8 @@ def setting(name: str, value: str) -> Callable[[str], str]:
 
 
 def test_an_authentic_delivery_is_admitted_without_flags() -> None:
-    assert SAFE.authenticate(request(say())) == Admission({"mode": "safe"})
+    admitted = SAFE.authenticate(request(say()))
+    assert admitted == Admission({"mode": "safe"}, apparent_sender=openid("42"))
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,10 @@ class Ledger:
 
 
 async def examine(world: World, load: Load, *, in_order: bool = True) -> Ledger:
-    """Look at everything, once the gateway has settled. The clock must not have moved for ``in_order``."""
+    """Look at everything, once the gateway has settled.
+
+    ``in_order``: every sender wrote his next letter after the last was acknowledged, and the clock was not moved.
+    """
     ledger = Ledger()
     await _reconcile(world, ledger)
     async with world.store() as store:
@@ -115,11 +118,11 @@ def _check_order(load: Load, matters: Sequence[HotlineMatter], ledger: Ledger) -
         for said in matter.messages:
             for number in numbers(said.text):
                 place[number] = len(place)
-    by_sender: defaultdict[str, list[int]] = defaultdict(list)
+    by_sender: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for letter in load.letters:
         if letter.number in place:
-            by_sender[letter.sender].append(letter.number)
-    for sender, written in by_sender.items():
+            by_sender[letter.channel, letter.sender].append(letter.number)
+    for (_, sender), written in by_sender.items():
         filed = sorted(written, key=lambda number: place[number])
         ledger.expect(filed == written, f"letters of {sender} were filed out of order: {filed}")
 

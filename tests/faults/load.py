@@ -76,9 +76,9 @@ class Load:
 
     def first_after(self, moment: float) -> float:
         """Seconds from a moment of the monotonic clock to the next acknowledgement."""
-        later = [letter.acknowledged - moment for letter in self.letters if (letter.acknowledged or 0) > moment]
+        later = [at for letter in self.letters if (at := letter.acknowledged) is not None and at > moment]
         assert later, "nothing was acknowledged any more"
-        return min(later)
+        return min(later) - moment
 
     async def acknowledges(self, how_many: int, seconds: float = 30) -> None:
         """Return when so many letters more are acknowledged. Raise TimeoutError."""
@@ -122,8 +122,10 @@ class Load:
         delivery = self._world.peers[letter.channel].say(
             letter.text, sender=letter.sender, message_id=str(10**15 + letter.number), at=letter.written_at
         )
-        by_http = isinstance(delivery, HttpDelivery)
-        status, body = await (self._post(letter.sender, delivery) if by_http else self._mail(delivery))
+        if isinstance(delivery, HttpDelivery):
+            status, body = await self._post(letter.sender, delivery)
+        else:
+            status, body = await self._mail(delivery)
         letter.answers.append(status)
         if not _is_acknowledgement(letter.channel, status, body):
             return False
@@ -147,6 +149,8 @@ class Load:
         """On the sender's own connection, kept as long as it lasts."""
         try:
             async with asyncio.timeout(PATIENCE):
+                if sender in self._connections and self._connections[sender][0].at_eof():
+                    self._connections.pop(sender)[1].close()
                 if sender not in self._connections:
                     self._connections[sender] = await asyncio.open_connection("127.0.0.1", self._world.port)
                 return await _exchange(*self._connections[sender], wire(delivery))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path, PurePath
 
 from tests.faults.shim import Record
@@ -70,9 +71,8 @@ class Disk:
 
     def cut(self, chance: random.Random, folder: Path) -> None:
         """Write what is left after a power cut at this moment."""
-        names: dict[str, _File | None] = dict(self._kept)
-        for _, name, file in self._pending[: chance.randint(0, len(self._pending))]:
-            names[name] = file
+        later = self._pending[: chance.randint(0, len(self._pending))]
+        names = {**self._kept, **{name: file for _, name, file in later}}
         for name, file in names.items():
             if file is not None:
                 path = folder / PurePath(name).relative_to(self._folder)
@@ -116,7 +116,7 @@ def _torn(change: Record, chance: random.Random) -> Iterator[tuple[int, bytes]]:
         return
     start, end = change.number, change.number + len(change.content)
     edges = [start, *range(start - start % SECTOR + SECTOR, end, SECTOR), end]
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in pairwise(edges):
         if chance.random() < 0.5:
             yield first, change.content[first - start : last - start]
 

@@ -104,7 +104,9 @@ class Control:
         """Put a line of the test's own between what is recorded."""
         assert self.log is not None
         with self.log.open("ab", buffering=0) as log:  # one write: in order with those of the program
-            log.write(_HEAD.pack(_HEAD.size + len(text.encode()), ord("m"), 0, 0, 0, len(text.encode())) + text.encode())
+            log.write(
+                _HEAD.pack(_HEAD.size + len(text.encode()), ord("m"), 0, 0, 0, len(text.encode())) + text.encode()
+            )
 
 
 @dataclass(frozen=True, slots=True)

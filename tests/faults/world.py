@@ -1,7 +1,7 @@
 """What a fault happens to: a gateway process with its store, the core it hands over to, and the folder of both.
 
-    folder/config.yaml  folder/secrets/  folder/*.log   what stays
-    folder/data/                                        store, keys and files: what faults may hit
+folder/config.yaml  folder/secrets/  folder/*.log   what stays
+folder/data/                                        store, keys and files: what faults may hit
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ class Core(StandInCore):
         self.refusing: int | None = None
         #: How often each event was sent, taken or not, by id.
         self.deliveries: Counter[str] = Counter()
+        #: How many of them were refused.
+        self.refused = 0
         #: Called with the id of each event taken, before the gateway is answered.
         self.taken: Callable[[str], None] = lambda _: None
 
@@ -62,6 +64,7 @@ class Core(StandInCore):
         identity = dict(scope["headers"])[b"webhook-id"].decode()
         self.deliveries[identity] += 1
         if self.refusing is not None:
+            self.refused += 1
             return self.refusing, b"{}"
         answer = super()._take(scope, body)
         if identity in self.events:
@@ -72,7 +75,7 @@ class Core(StandInCore):
 class _Timeless(Webhook):
     """Standard Webhooks without the window of five minutes."""
 
-    def verify(self, data: bytes | str, headers: dict[str, str]) -> Any:
+    def verify(self, data: bytes | str, headers: dict[str, str], *, json_parse: bool = True) -> Any:
         identity, at, signatures = (headers[f"webhook-{name}"] for name in ("id", "timestamp", "signature"))
         text = data.decode() if isinstance(data, bytes) else data
         if self.sign(identity, datetime.fromtimestamp(int(at), UTC), text) not in signatures.split():

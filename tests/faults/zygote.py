@@ -7,6 +7,7 @@ been made before. Everybody dies with the test: the parent when its socket close
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import json
 import os
@@ -38,17 +39,13 @@ class Child:
 
     def signal(self, number: signal.Signals) -> None:
         """To the process alone, as an operator or the kernel would; nothing if it has ended."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
-        except ProcessLookupError:
-            pass
 
     def end_all(self) -> None:
         """SIGKILL to the process and all that it started."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
     @property
     def exit_code(self) -> int | None:
@@ -142,11 +139,11 @@ def main() -> None:
     logs: dict[int, Path] = {}
     requests = ours.makefile("rb")
     while True:
-        ready, _, _ = select.select([ours, rung], [], [])
+        ready = select.select([ours.fileno(), rung], [], [])[0]
         if rung in ready:
             os.read(rung, 1000)
         _bury(logs)
-        if ours in ready:
+        if ours.fileno() in ready:
             line = requests.readline()
             if not line:
                 return
@@ -196,8 +193,8 @@ def _run(asked: dict[str, Any], library: ctypes.CDLL) -> NoReturn:
             resource.setrlimit(resource.RLIMIT_NOFILE, (asked["open_files"],) * 2)
         if asked["careless"]:
             _never_sync()
-        if asked["control"] and library.shim_attach(asked["control"].encode()):
-            raise OSError("the shim could not be attached")
+        attached = asked["control"] is None or library.shim_attach(asked["control"].encode()) == 0
+        assert attached, "the shim could not be attached"
         app(asked["arguments"])
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1

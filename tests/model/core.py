@@ -52,9 +52,7 @@ class Core:
         if event.id in self.effects:
             return
         if event.sequence != self.heard[event.matter_id] + 1:
-            self.complaints.append(
-                f"{event.matter_id}: step {event.sequence} came after {self.heard[event.matter_id]}"
-            )
+            self.complaints.append(f"{event.matter_id}: step {event.sequence} came after {self.heard[event.matter_id]}")
         self.heard[event.matter_id] += 1
         self.effects[event.id] = event
 

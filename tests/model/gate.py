@@ -29,6 +29,8 @@ class Way(StrEnum):
     REFUSED = "refused"
     #: It happens, and the node hears that it may not have.
     LOST = "lost"
+    #: It happens, and the node hears nothing any more.
+    SILENT = "silent"
 
 
 @dataclass(eq=False)
@@ -125,6 +127,8 @@ class Gate:
                     TURN.reset(token)
                     if turn is not None:
                         turn.done = True
+            if way is Way.SILENT:
+                await asyncio.Event().wait()
             if way is Way.LOST:
                 raise StoreUnavailable("lost by the model")
             return result

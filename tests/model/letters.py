@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from normalizer.model import Assurance, Binding, Contact, ContactType, Envelope,
 
 #: Words that our code stumbles over, when it is read and when it is understood; and words that cannot wait.
 BAD_LETTER, BAD_WORDS, URGENT = "毒信", "毒", "急"
+APPARENT = re.compile(rb'"account":"[a-z]+","sender":[0-9]')
 
 
 class LettersSettings(WebhookSettings):
@@ -35,7 +37,9 @@ class Letters(Webhook[LettersSettings]):
 
     def authenticate(self, request: Request) -> Admission:
         key = request.header("key")
-        return Admission(binding=key and Binding(key, hashlib.sha256(request.body).digest()) or None)
+        binding = Binding(key, hashlib.sha256(request.body).digest()) if key else None
+        named = APPARENT.search(request.body)
+        return Admission(binding=binding, apparent_sender=named[0].decode() if named else "")
 
     def acknowledge(self, kept: Kept) -> Answer:
         return Answer(200, str(kept.receipt).encode())
@@ -85,3 +89,5 @@ class Sent:
     acknowledged: int | None = None
     receipt: str | None = None
     refusal: str | None = None
+    #: The store was seen to hold it.
+    checked: bool = False

@@ -40,7 +40,7 @@ class Inline:
             return channel.parse(envelope)
         except Malformed:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as in the worker: whatever it is
             raise OwnFault(type(error).__name__) from None
 
     async def normalize(self, message: Message, message_id: UUID, *, suspect: bool = False) -> Fields:
@@ -139,5 +139,3 @@ class Node:
         await self.loop.start(self.name, store.close())
         await self.loop.kill(self.name)
         self._gate.leaving.discard(self.name)
-
-

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy import func, select, text, update
@@ -14,10 +15,8 @@ from sqlalchemy import func, select, text, update
 from channels.base import Request
 from channels.errors import ChannelError
 from normalizer.model import Outcome
-from store.queue import ORDER
 from store.store import Store
-from store.tables import EVENTS, NODES, WORK
-from store.values import Stage
+from store.tables import EVENTS, NODES
 from tests.model.clocks import Clocks
 from tests.model.core import Core, Says
 from tests.model.gate import Entry, Gate, Turn, Way
@@ -41,11 +40,15 @@ class World:
         self.letters = Letters("letters", LettersSettings())
         self.nodes = {name: Node(name, self.gate, self.clocks, self.core, self.letters) for name in names}
         self.sent: list[Sent] = []
-        #: Envelopes for which the others did not have to wait any longer.
-        self.slow: set[Any] = set()
+        #: Parked events that a person let go since the last look.
+        self.retried: set[UUID] = set()
         self._ticks = itertools.count(1)
         self._numbers = itertools.count(1)
         loop.deaths.clear()
+
+    @property
+    def shared(self) -> bool:
+        return self.monitor._database.shared
 
     @property
     def alive(self) -> list[Node]:
@@ -57,6 +60,30 @@ class World:
         await node.start(*self._where)
         await self.loop.quiet()
 
+    async def start_all(self) -> None:
+        for node in self.nodes.values():
+            if node.store is None:
+                await self.start(node)
+
+    async def thaw_all(self) -> None:
+        for name in sorted(self.gate.frozen):
+            self.gate.thaw(name)
+        await self.loop.quiet()
+
+    async def crash(self, node: Node, unheard: int | None) -> None:
+        """With ``unheard``, one of the things it asked of its database is done, and it is gone before it hears of it."""
+        writes = [e for e in self.gate.waiting(node.name) if e.what not in {"core", "parse", "normalize", "Outbox.due"}]
+        if unheard is not None and writes:
+            entry = writes[unheard % len(writes)]
+            entry.future.set_result(Way.SILENT)
+            await self.loop.quiet()
+        await node.crash()
+
+    async def end(self) -> None:
+        """Nothing is left."""
+        for node in self.alive:
+            await node.crash()
+
     async def lapse(self, node: Node) -> None:
         """The database believes the node dead."""
         assert node.store is not None
@@ -66,11 +93,33 @@ class World:
 
     # -- providers -------------------------------------------------------------------------------------------------
 
-    def letter(self, sender: int, account: str, said: list[dict[str, Any]], key: str | None = None) -> Letter:
-        return Letter(orjson.dumps({"account": account, "sender": sender, "messages": said}), key)
-
     def number(self) -> int:
         return next(self._numbers)
+
+    def letter(
+        self, sender: int, account: str, words: Sequence[str], names: UUID | None = None, key: str | None = None
+    ) -> Letter:
+        """Messages that begin with these words, each unlike any other."""
+        said = [
+            {"id": f"id-{number}", "text": f"{word}第{number}件", "reply": names and str(names)}
+            for word, number in zip(words, self._numbers, strict=False)
+        ]
+        return Letter(orjson.dumps({"account": account, "sender": sender, "messages": said}), key)
+
+    def altered(self, letter: Letter) -> Letter:
+        """The same ids with other words."""
+        try:
+            body = orjson.loads(letter.body)
+        except orjson.JSONDecodeError:
+            return Letter(letter.body + b"{")
+        for said in body["messages"]:
+            said["text"] += f"又{self.number()}"
+        return Letter(orjson.dumps(body))
+
+    async def matters_of(self, sender: int) -> list[UUID]:
+        """The caller's matters so far."""
+        number = f"+861380013800{sender}"
+        return [m.matter_id for m in await self.monitor.matters() if m.party.contacts[0].value == number]
 
     async def send(self, node: Node, letter: Letter) -> Sent:
         sent = Sent(letter, node.name, next(self._ticks))
@@ -98,7 +147,6 @@ class World:
             how = Way.THROUGH
         entry.future.set_result(how)
         await self.loop.quiet()
-        await self.note_slow()
 
     async def flow(self, node: Node | None = None, *, most: int = 200) -> None:
         """Everything happens that can, in order of arrival."""
@@ -113,7 +161,6 @@ class World:
             await self.clocks.pass_(min(TICK, seconds))
             seconds -= TICK
             await self.loop.quiet()
-            await self.note_slow()
 
     async def rest(self, seconds: float) -> None:
         """A long time in which nobody's lease lapses: whatever was put off is due."""
@@ -126,7 +173,7 @@ class World:
 
         A file has one writer: there they only come one after the other.
         """
-        turns = [Turn(self.loop) for _ in entries] if self.monitor._database.shared else []
+        turns = [Turn(self.loop) for _ in entries] if self.shared else []
         for entry, turn in itertools.zip_longest(entries, turns):
             entry.turn = turn
             entry.future.set_result(Way.THROUGH)
@@ -138,7 +185,6 @@ class World:
                 await self.lapse(first)
             ready[schedule[step % len(schedule)] % len(ready)].go()
         await self.loop.quiet()
-        await self.note_slow()
 
     async def _ready(self, turns: list[Turn]) -> list[Turn]:
         """Who waits for his turn, once nobody moves any more but those that wait for a lock of another."""
@@ -155,30 +201,19 @@ class World:
             if not turns:
                 await self.loop.quiet()
 
-    async def note_slow(self) -> None:
-        """Envelopes that are being unpacked for so long that later ones need not wait."""
-        held = select(WORK.c.subject).where(
-            WORK.c.stage == Stage.UNPACK,
-            WORK.c.holder.is_not(None),
-            WORK.c.held_since <= self.clocks.database - ORDER,
-        )
-        rows = await self.monitor._database.read(lambda connection: connection.execute(held).scalars().all())
-        self.slow.update(rows)
-
     # -- faults stop -----------------------------------------------------------------------------------------------
 
     async def recover(self) -> None:
         """All nodes run, the core answers, and whoever was not told that we have his letter sends it again."""
-        for node in self.nodes.values():
-            self.gate.thaw(node.name)
-            if node.store is None:
-                await self.start(node)
+        await self.thaw_all()
+        await self.start_all()
         await self.settle()
         known = {sent.letter for sent in self.sent if sent.acknowledged is not None or sent.refusal == "rebound"}
         for letter in dict.fromkeys(sent.letter for sent in self.sent if sent.letter not in known):
             again = await self.send(self.alive[0], letter)
             await self.flow()
             assert again.acknowledged or again.refusal == "rebound", f"not taken although all is well: {again.refusal}"
+        await self.settle()
 
     async def settle(self) -> None:
         """Return once nothing is left to do. Raise AssertionError when that takes too long."""
@@ -186,9 +221,9 @@ class World:
             await self.flow()
             if not await self.monitor.pending() and not await self._going():
                 return
-            await self.wait(3)
-            await self.flow()
             await self.rest(700)
+            await self.flow()
+            await self.wait(2)
         left = await self.monitor.reconcile()
         raise AssertionError(f"does not settle: pending {left.pending}, {left.outcomes}, {left.events}")
 
@@ -200,9 +235,37 @@ class World:
     async def mend(self) -> None:
         """The program is mended, the core too; a person has everything run again."""
         self.letters.cured = True
-        store = self.alive[0].store
-        assert store is not None
-        for item in await store.replayable((Outcome.FAILED,)):
-            await self.loop.run_on(store.requeue(item.envelope_id, self.clocks.now()))
+        await self.requeue(self.alive[0])
+        await self.retry_parked(self.alive[0])
+        await self.settle()
+
+    # -- people ----------------------------------------------------------------------------------------------------
+
+    @property
+    def at_work(self) -> list[Node]:
+        return [node for node in self.alive if node.name not in self.gate.frozen]
+
+    async def requeue(self, node: Node) -> None:
+        """Everything that failed or could not be read is run again."""
+        store = _open(node)
+        for item in await store.replayable((Outcome.FAILED, Outcome.MALFORMED)):
+            await self._operate(node, store.requeue(item.envelope_id, self.clocks.now()))
+
+    async def retry_parked(self, node: Node) -> None:
+        store = _open(node)
         for parked in await store.parked_events():
-            await store.retry_event(parked.id, self.clocks.now())
+            self.retried.add(parked.id)
+            await self._operate(node, store.retry_event(parked.id, self.clocks.now()))
+
+    async def _operate(self, node: Node, work: Coroutine[Any, Any, int]) -> None:
+        task = self.loop.start(node.name, work)
+        await self.loop.quiet()
+        for entry in self.gate.waiting(node.name):
+            if entry.what in {"Store.requeue", "Store.retry_event"}:
+                await self.let_through(entry, Way.THROUGH)
+        await task
+
+
+def _open(node: Node) -> Store:
+    assert node.store is not None
+    return node.store

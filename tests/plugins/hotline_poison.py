@@ -39,7 +39,7 @@ class Poison(Webhook[PoisonSettings]):
         """A shared key."""
         if not hmac.compare_digest(request.header("key") or "", self.settings.key.get_secret_value()):
             raise Unauthenticated("key")
-        return Admission()
+        return Admission(apparent_sender=str(orjson.loads(request.body)["sender"]))
 
     def parse(self, envelope: Envelope) -> Parsed:
         """What ``do`` says, unless cured."""

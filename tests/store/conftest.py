@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 import uuid_utils.compat
-from sqlalchemy import Executable, Row
+from sqlalchemy import Executable, Row, update
 
 from normalizer.model import (
     Assurance,
@@ -32,15 +32,20 @@ from normalizer.model import (
     ReplyRoute,
     Verdict,
 )
+from store import membership
+from store.errors import StoreUnavailable
 from store.messages import Unpacking
 from store.opening import open_store
 from store.store import Store
+from store.tables import NODES
 from store.values import Decide, DueEvent, Filing, Stage, Work
 from tests.postgres import Server, postgresql
 
 __all__ = ["postgresql"]
 
 NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
+#: When everything is due.
+AT_LAST = datetime(3000, 1, 1, tzinfo=UTC)
 SENDER = Contact(type=ContactType.APP, value="resident-1", assurance=Assurance.VERIFIED)
 TRACKING_CODES = (f"2603{number:012}" for number in itertools.count(1))
 
@@ -95,6 +100,35 @@ async def store(opened: Open) -> Store:
 async def nodes(url: str, store: Store, opened: Open) -> tuple[Store, Store]:
     """Two nodes: on PostgreSQL two stores of one database; a SQLite file has one owner, who races with himself."""
     return store, store if url.startswith("sqlite") else await opened()
+
+
+@pytest.fixture
+async def trio(postgresql_url: str, key_file: Path) -> AsyncIterator[list[Store]]:
+    """Three nodes of one PostgreSQL."""
+    async with AsyncExitStack() as stack:
+        stores = []
+        for _ in range(3):
+            stores.append(await open_store(postgresql_url, key_file))
+            stack.push_async_callback(stores[-1].close)
+        yield stores
+
+
+@pytest.fixture
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes beat only when a test says so."""
+    monkeypatch.setattr(membership, "BEAT_SECONDS", 3600)
+
+
+async def beat(store: Store) -> None:
+    await store._membership._beat()
+
+
+async def lapse(store: Store) -> None:
+    """Its lease has run out, and nobody has told it."""
+    long_ago = (
+        update(NODES).where(NODES.c.id == store._membership.id).values(expires_at=datetime(2000, 1, 1, tzinfo=UTC))
+    )
+    await run(store, long_ago)
 
 
 # -- what goes in ------------------------------------------------------------------------------------------------------
@@ -164,7 +198,7 @@ def amendment(earlier: HotlineMatter, **change: Any) -> Decide:
 
 async def work_of(store: Store, subject: UUID, stage: Stage = Stage.UNPACK) -> Work:
     """The queued work on an envelope or message, whether its time has come or not."""
-    found = await store.claim(stage, datetime.max.replace(tzinfo=UTC), 10_000)
+    found = await store.claim(stage, AT_LAST, 10_000)
     return next(work for work in found if work.subject == subject)
 
 
@@ -185,7 +219,7 @@ async def unpacked(store: Store, *messages: Message, **more: Any) -> Envelope:
 async def to_digest(store: Store, said: Message, **more: Any) -> tuple[Work, KeptMessage]:
     """A message that waits to be filed, and the work on it."""
     await unpacked(store, said, **more)
-    work = (await store.claim(Stage.DIGEST, datetime.max.replace(tzinfo=UTC), 10_000))[-1]
+    work = (await store.claim(Stage.DIGEST, AT_LAST, 10_000))[-1]
     return work, await store.message(work.subject)
 
 
@@ -231,3 +265,14 @@ def count_writes(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[None]:
 
     monkeypatch.setattr(store._database, "write", counting)
     return counted
+
+
+def lose_replies(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the store writes is committed, but it never hears so."""
+    write = store._database.write
+
+    async def losing(*arguments: Any, **options: Any) -> Any:
+        await write(*arguments, **options)
+        raise StoreUnavailable("the reply was lost")
+
+    monkeypatch.setattr(store._database, "write", losing)

@@ -34,8 +34,9 @@ async def busy_day(store: Store) -> None:
     """Something of everything."""
     matter = await filed(store, message("filed", sender=sender("resident-9")))
     await store.outbox().delivered((await due(store))[0], NOW)
-    await amended(store, matter)
+    matter = await amended(store, matter)
     await store.outbox().parked((await due(store))[0], "refused", NOW)
+    await amended(store, matter)
     await filed(store, message("filed too", sender=sender("resident-8")))
     await unpacked(store, message("filed", sender=sender("resident-9")))
     await store.unpack(await unpacking(store, parsed=Notice(reason="subscribe")))
@@ -45,7 +46,7 @@ async def busy_day(store: Store) -> None:
         await store.give_up(await work_of(store, broken.id), outcome, "why", NOW)
     work, _ = await to_digest(store, message("fails", sender=sender("resident-7")))
     await store.give_up(work, Outcome.FAILED, "bug", NOW)
-    await unpacked(store, message("pending", sender=sender("resident-6")))
+    await unpacked(store, *(message("pending", str(number), sender=sender("resident-6")) for number in range(2)))
     await store.keep(envelope())
 
 
@@ -53,21 +54,21 @@ async def test_a_busy_day_adds_up(store: Store) -> None:
     await busy_day(store)
     books = await store.reconcile()
     assert books == Books(
-        envelopes=10,
+        envelopes=11,
         pending=1,
-        unpacked=9,
-        messages=6,
+        unpacked=10,
+        messages=8,
         held=0,
         outcomes=dict.fromkeys(Outcome, 0)
-        | {"filed": 2, "attached": 1, "redelivered": 1, "notice": 1, "malformed": 1, "failed": 2},
-        events={"owed": 3, "delivered": 1, "waiting": 1, "parked": 1},
+        | {"filed": 2, "attached": 2, "redelivered": 1, "notice": 1, "malformed": 1, "failed": 2},
+        events={"owed": 4, "delivered": 1, "waiting": 2, "parked": 1},
     )
     assert books.balanced
-    pending_messages = 1
+    pending_messages = 2
     envelopes_with_an_outcome = 3
     assert sum(books.outcomes.values()) + pending_messages == books.messages + envelopes_with_an_outcome
     assert await store.pending() == books.pending + pending_messages
-    assert await store.waiting_events() == 1
+    assert await store.waiting_events() == 2
 
 
 async def test_an_empty_store_adds_up(store: Store) -> None:
@@ -108,6 +109,14 @@ def without_outcome(messages: int) -> Executable:
     return select(UNPACKED.c.envelope_id).where(UNPACKED.c.messages == messages)
 
 
+def in_lane(*, waits: bool) -> Executable:
+    return select(WORK.c.subject).where(WORK.c.lane.is_not(None), WORK.c.waits == waits)
+
+
+def waiting(*, waits: bool) -> Executable:
+    return select(EVENTS.c.id).where(EVENTS.c.state == "waiting", EVENTS.c.waits == waits)
+
+
 #: What must be wrong elsewhere too, when a message or its place in a matter has gone.
 CONSEQUENCES = {
     "envelope's messages are not as many as were unpacked": {
@@ -115,6 +124,9 @@ CONSEQUENCES = {
         "redelivery of a message that is not there",
     },
     "message belongs to a matter that is not there": {"matter not opened by exactly one message"},
+    "message neither settled nor pending": {"message waits in its lane for nobody"},
+    "message waits in its lane for nobody": {"message waits in its lane for nobody"},
+    "message does not wait for another of its lane": {"message does not wait for another of its lane"},
 }
 BREAKS = {
     "envelope neither unpacked nor pending": [
@@ -179,6 +191,25 @@ BREAKS = {
             select(MESSAGES.c.matter_id).where(MESSAGES.c.outcome == Outcome.ATTACHED),
             lambda subject: update(MESSAGES).where(MESSAGES.c.matter_id == subject).values(outcome=Outcome.FILED),
         ),
+    ],
+    "message waits in its lane for nobody": [
+        (in_lane(waits=False), lambda subject: update(WORK).where(WORK.c.subject == subject).values(waits=True)),
+    ],
+    "message does not wait for another of its lane": [
+        (in_lane(waits=True), lambda subject: update(WORK).where(WORK.c.subject == subject).values(waits=False)),
+    ],
+    "event waits for nobody": [
+        (
+            waiting(waits=False),
+            lambda subject: update(EVENTS).where(EVENTS.c.id == subject).values(waits=True),
+        ),
+        (
+            waiting(waits=True),
+            lambda subject: update(EVENTS).where(EVENTS.c.id != subject).values(state="delivered"),
+        ),
+    ],
+    "event does not wait for the one before": [
+        (waiting(waits=True), lambda subject: update(EVENTS).where(EVENTS.c.id == subject).values(waits=False)),
     ],
     "event in a state that is none": [
         (select(EVENTS.c.id), lambda subject: update(EVENTS).where(EVENTS.c.id == subject).values(state="lost")),

@@ -13,7 +13,7 @@ from store.errors import Superseded
 from store.matters import HISTORY
 from store.store import Store
 from store.tables import CALLERS, CONTACTS, EVENTS, MATTERS, MESSAGES, TRANSITIONS
-from store.values import Filing, Stage
+from store.values import Filing, Stage, Work
 from tests.store.conftest import (
     NOW,
     amended,
@@ -145,18 +145,20 @@ async def test_a_contact_heard_before_is_the_same_caller(store: Store) -> None:
 async def test_nodes_that_file_for_a_new_contact_at_once_make_one_caller_and_see_each_other(
     nodes: tuple[Store, Store],
 ) -> None:
-    waiting = [
-        await to_digest(nodes[0], message(key_space=f"space-{number}", sender=PHONE, provider_id=str(number)))
-        for number in range(8)
-    ]
-    waiting = [(await work_of(nodes[0], kept.id, Stage.DIGEST), kept) for _, kept in waiting]
+    for number in range(8):
+        await unpacked(nodes[0], message(key_space=f"space-{number}", sender=PHONE, provider_id=str(number)))
+    first = await nodes[0].claim(Stage.DIGEST, NOW, 4)
+    shares = (first, await nodes[1].claim(Stage.DIGEST, NOW, 4, [work.sequence for work in first]))
     pasts: list[Past] = []
+
+    async def file(node: Store, work: Work) -> Filing:
+        kept = await node.message(work.subject)
+        return await node.file_matter(work, kept, new_matter(kept, pasts), NOW)
+
     filings = await asyncio.gather(
-        *(
-            nodes[index % 2].file_matter(work, kept, new_matter(kept, pasts), NOW)
-            for index, (work, kept) in enumerate(waiting)
-        )
+        *(file(node, work) for node, share in zip(nodes, shares, strict=True) for work in share)
     )
+    assert len(filings) == 8
     assert len({filing.matter.caller_id for filing in filings}) == 1
     assert sorted(past.contacts_30d for past in pasts) == list(range(8))
     assert sorted(len(past.matters) for past in pasts) == list(range(8))

@@ -42,10 +42,12 @@ async def test_work_is_claimed_in_order_of_arrival_up_to_the_limit_without_what_
     assert await store.claim(Stage.DIGEST, NOW, 10) == []
 
 
-async def test_work_is_not_due_before_its_time(store: Store) -> None:
+async def test_what_has_failed_is_not_due_before_its_time_and_what_has_not_is_due_at_once(store: Store) -> None:
     await store.keep(envelope(received_at=LATER))
+    (work,) = await store.claim(Stage.UNPACK, NOW, 10)
+    await store.postpone(work, "slow", NOW, LATER)
     assert await store.claim(Stage.UNPACK, NOW, 10) == []
-    assert len(await store.claim(Stage.UNPACK, LATER, 10)) == 1
+    assert await store.claim(Stage.UNPACK, LATER, 10) == [replace(work, attempts=1)]
 
 
 async def test_a_sender_has_one_message_digested_at_a_time_and_in_order(store: Store) -> None:

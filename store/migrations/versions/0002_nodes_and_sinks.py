@@ -40,15 +40,17 @@ def _upgrade_work() -> None:
         batch.add_column(sa.Column("waits", sa.Boolean(), nullable=False, server_default=sa.false()))
         batch.add_column(sa.Column("put_off_at", sa.DateTime(timezone=True), nullable=True))
         batch.add_column(sa.Column("holder", sa.Uuid(), nullable=True))
-        batch.add_column(sa.Column("held_since", sa.DateTime(timezone=True), nullable=True))
+        batch.add_column(sa.Column("apparent", sa.LargeBinary(), nullable=True))
     earlier = "SELECT 1 FROM work earlier WHERE earlier.lane = work.lane AND earlier.sequence < work.sequence"
     op.execute("UPDATE work SET put_off_at = not_before, waits = EXISTS (" + earlier + ")")  # noqa: S608 - ours
     op.execute("UPDATE work SET arrival = sequence WHERE lane IS NOT NULL")
-    with op.batch_alter_table("work") as batch:
+    with op.batch_alter_table("work", table_kwargs={"sqlite_autoincrement": True}) as batch:
         batch.alter_column("waits", existing_type=sa.Boolean(), server_default=None)
         batch.alter_column("put_off_at", existing_type=sa.DateTime(timezone=True), nullable=False)
     _index("work_fresh", "work", ["stage", "sequence"], f"attempts = 0 AND {FREE}")
     _index("work_again", "work", ["stage", "not_before"], f"attempts > 0 AND {FREE}")
+    _index("work_put_off", "work", ["stage", "put_off_at"], f"attempts > 0 AND {FREE}")
+    _index("work_suspect", "work", ["apparent"], "attempts > 0 AND apparent IS NOT NULL")
     _index("work_held", "work", ["holder"], "holder IS NOT NULL")
     _index("work_lane", "work", ["lane", "arrival", "sequence"], "lane IS NOT NULL")
 
@@ -111,10 +113,10 @@ def downgrade() -> None:
     _move_events(which="sink = 'core'")
     _index("events_order", "events", ["matter_id", "sequence"], None, unique=True)
     _index("events_due", "events", ["not_before"], WAITING)
-    for name in ("work_lane", "work_held", "work_again", "work_fresh"):
+    for name in ("work_lane", "work_held", "work_suspect", "work_put_off", "work_again", "work_fresh"):
         op.drop_index(name, "work")
     with op.batch_alter_table("work") as batch:
-        for column in ("held_since", "holder", "put_off_at", "waits", "arrival"):
+        for column in ("apparent", "holder", "put_off_at", "waits", "arrival"):
             batch.drop_column(column)
     op.create_index("work_due", "work", ["stage", "not_before", "sequence"])
     op.create_index("work_lane", "work", ["lane", "sequence"])

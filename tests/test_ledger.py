@@ -1,0 +1,316 @@
+"""The model of the ledger: whatever happens in whatever order, every promise is kept; on SQLite and on PostgreSQL.
+
+Real stores, pipelines and hand-offs; only worker processes, the channel and the core are stand-ins, and time stands
+still until a rule puts it forward. Nothing that a node does happens before a rule lets it (tests/model/gate.py), so an
+example that fails can be played again.
+
+``LEDGER_EXAMPLES=2000 LEDGER_STEPS=60 pytest -n 0 tests/test_ledger.py`` looks longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import structlog
+from hypothesis import HealthCheck, note
+from hypothesis import settings as searching
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy import Connection, delete
+from sqlalchemy.engine import make_url
+
+from store.opening import open_store
+from store.store import Store
+from store.tables import CHANNEL_STATE, METADATA
+from tests.model.clocks import OUR_CLOCK, PATH
+from tests.model.core import Says
+from tests.model.gate import Way
+from tests.model.letters import BAD_LETTER, BAD_WORDS, URGENT, Letter
+from tests.model.loop import Loop
+from tests.model.node import Node
+from tests.model.promises import Promises
+from tests.model.world import World
+from tests.postgres import Server, postgresql
+
+__all__ = ["postgresql"]
+
+T = TypeVar("T")
+
+EXAMPLES, STEPS = int(os.environ.get("LEDGER_EXAMPLES", "20")), int(os.environ.get("LEDGER_STEPS", "30"))
+SENDERS, ACCOUNTS = st.integers(1, 2), st.sampled_from(["desk", "hall"])
+WORDS = st.sampled_from(["", "", "", "", URGENT, BAD_WORDS, BAD_LETTER])
+ANSWERS = st.sampled_from([Says.OK] * 4 + [says for says in Says if says is not Says.OK])
+ANY = st.integers(0, 11)
+#: What happens next: who of those that wait, and how it goes with a database and with the core.
+STEP = st.tuples(ANY, st.sampled_from([Way.THROUGH] * 8 + [Way.REFUSED, Way.LOST]), ANSWERS)
+
+
+class Ledger(RuleBasedStateMachine):
+    """One world. Each rule ends when nothing moves any more."""
+
+    def __init__(self, ground: Ground) -> None:
+        super().__init__()
+        self._stack = ExitStack()
+        self.world = self._stack.enter_context(ground.world())
+        self.promises = Promises(self.world)
+        self._looks = 0
+        for node in self.world.nodes.values():
+            self._run(self.world.start(node))
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.world.loop.run_until_complete(work)
+
+    def _one(self, which: int, nodes: Sequence[Node]) -> Node:
+        return nodes[which % len(nodes)]
+
+    # -- providers -------------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.world.at_work)
+    @rule(which=ANY, sender=SENDERS, account=ACCOUNTS, words=st.lists(WORDS, min_size=1, max_size=3), names=ANY)
+    def deliver(self, which: int, sender: int, account: str, words: list[str], names: int) -> None:
+        """New messages of one sender; some name the matter they add to."""
+        matters = [None, None, *self._run(self.world.matters_of(sender))]
+        self._send(which, self.world.letter(sender, account, words, matters[names % len(matters)]))
+
+    @precondition(lambda self: self.world.at_work)
+    @rule(which=ANY, sender=SENDERS, times=st.integers(1, 2), other=st.booleans())
+    def deliver_under_a_key(self, which: int, sender: int, times: int, other: bool) -> None:
+        """A key that stands for one body, at the same time again, perhaps with another body."""
+        letter = self.world.letter(sender, "desk", [""], key=f"key-{self.world.number()}")
+        for _ in range(times):
+            self._send(which, letter)
+        if other:
+            self._send(which + 1, Letter(letter.body + b" ", letter.key))
+
+    @precondition(lambda self: self.world.at_work and self.world.sent)
+    @rule(which=ANY, what=st.integers(0, 1000), how=st.sampled_from(["again", "again", "altered", "unreadable"]))
+    def deliver_oddly(self, which: int, what: int, how: str) -> None:
+        """What came before once more, its ids with other words, or nothing that anybody could read."""
+        letter = self.world.sent[what % len(self.world.sent)].letter
+        odd = {"altered": self.world.altered(letter), "unreadable": Letter(b"{" + str(self.world.number()).encode())}
+        self._send(which, odd.get(how, letter))
+
+    def _send(self, which: int, letter: Letter) -> None:
+        self._run(self.world.send(self._one(which, self.world.at_work), letter))
+
+    # -- the way through -------------------------------------------------------------------------------------------
+
+    @rule(steps=st.lists(STEP, min_size=1, max_size=20))
+    def step(self, steps: list[tuple[int, Way, Says]]) -> None:
+        """One thing after the other happens, well or badly."""
+        for which, way, says in steps:
+            if waiting := self.world.gate.waiting():
+                entry = waiting[which % len(waiting)]
+                note(f"{entry.owner}: {entry.what}")
+                self._run(self.world.let_through(entry, says if entry.what == "core" else way))
+
+    @precondition(lambda self: self.world.at_work)
+    @rule(which=ANY)
+    def flow(self, which: int) -> None:
+        """Everything happens that one node can do."""
+        self._run(self.world.flow(self._one(which, self.world.at_work)))
+
+    @rule(which=st.lists(ANY, min_size=2, max_size=3), schedule=st.lists(ANY, min_size=1, max_size=12), lapse=ANY)
+    def race(self, which: list[int], schedule: list[int], lapse: int) -> None:
+        """Transactions at the same time, statement by statement."""
+        waiting = [e for e in self.world.gate.waiting() if e.what not in {"core", "parse", "normalize", "Outbox.due"}]
+        entries = list(dict.fromkeys(waiting[n % len(waiting)] for n in which)) if waiting else []
+        if entries:
+            note(", ".join(f"{entry.owner}: {entry.what}" for entry in entries))
+            self._run(self.world.race(entries, schedule, lapse))
+
+    # -- time ------------------------------------------------------------------------------------------------------
+
+    @rule(
+        how=st.sampled_from(["wait", "wait", "rest", "put"]),
+        seconds=st.sampled_from([0.5, 1.0, 9.0, 61.0, 700.0, -3600.0]),
+    )
+    def pass_time(self, how: str, seconds: float) -> None:
+        """For everybody; for what was put off only; or by a correction of the nodes' clocks, forward or back."""
+        if how == "put":
+            self.world.clocks.wall += timedelta(seconds=seconds)
+        elif how == "rest" and seconds > 0:
+            self._run(self.world.rest(seconds))
+        else:
+            self._run(self.world.wait(min(abs(seconds), 9.0)))
+
+    # -- nodes -----------------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.world.alive)
+    @rule(which=ANY, unheard=st.none() | ANY)
+    def crash(self, which: int, unheard: int | None) -> None:
+        """Gone at any moment; something it asked of its database may still have been done."""
+        self._run(self.world.crash(self._one(which, self.world.alive), unheard))
+
+    @rule(which=ANY, stops=st.booleans())
+    def stop_or_start(self, which: int, stops: bool) -> None:
+        if stops and self.world.alive:
+            self._run(self._one(which, self.world.alive).stop())
+        else:
+            self._run(self.world.start_all())
+
+    @precondition(lambda self: self.world.alive)
+    @rule(which=ANY, how=st.sampled_from(["freeze", "thaw", "lapse"]))
+    def cut_off(self, which: int, how: str) -> None:
+        """It comes to nothing any more and knows nothing of it, goes on with what it held, or is believed dead."""
+        node = self._one(which, self.world.alive)
+        if how == "freeze":
+            self.world.gate.freeze(node.name)
+        elif how == "thaw":
+            self._run(self.world.thaw_all())
+        elif self.world.shared:
+            self._run(self.world.lapse(node))
+
+    # -- people ----------------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.world.at_work)
+    @rule(what=st.sampled_from(["program", "requeue", "retry"]))
+    def mend(self, what: str) -> None:
+        """The program is mended or broken; what failed is run again; what was parked goes again."""
+        if what == "program":
+            self.world.letters.cured = not self.world.letters.cured
+        elif what == "requeue":
+            self._run(self.world.requeue(self.world.at_work[0]))
+        else:
+            self._run(self.world.retry_parked(self.world.at_work[0]))
+
+    # -- what holds ------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def promises_are_kept(self) -> None:
+        self._looks += 1
+        self._run(self.promises.check(books=not self.world.shared or self._looks % 4 == 0))
+
+    def teardown(self) -> None:
+        try:
+            if sys.exc_info()[0] is None:
+                self._run(self._settle())
+        finally:
+            self._stack.close()
+
+    async def _settle(self) -> None:
+        """Faults stop: everything settles; then a person looks, and everything arrives."""
+        await self.world.recover()
+        await self.promises.check(books=True)
+        await self.promises.check_parked_holds_back_only_its_matter()
+        await self.world.mend()
+        await self.promises.check(books=True)
+        await self.promises.check_settled()
+
+
+class Ground:
+    """What the examples of one test share: an address, a key file, and how a store becomes empty again."""
+
+    def __init__(self, url: str, key_file: Path, names: tuple[str, ...]) -> None:
+        self.url, self.key_file, self.names = url, key_file, names
+
+    @contextmanager
+    def world(self) -> Iterator[World]:
+        with closing(Loop()) as loop:
+            monitor = loop.run_until_complete(self.empty())
+            world = World(loop, monitor, self.url, self.key_file, self.names)
+            with world.clocks.installed():
+                loop.run_until_complete(world.clocks.tell_database())
+                try:
+                    yield world
+                finally:
+                    loop.run_until_complete(world.end())
+                    loop.run_until_complete(monitor.close())
+
+    async def empty(self) -> Store:
+        """A reader of the store, in which nothing is."""
+        raise NotImplementedError
+
+
+class File(Ground):
+    """A copy of a store that was never used."""
+
+    def make(self) -> None:
+        asyncio.run(_make(self.url, self.key_file))
+        path = self._path
+        path.rename(path.with_suffix(".empty"))
+
+    @property
+    def _path(self) -> Path:
+        return Path(str(make_url(self.url).database))
+
+    async def empty(self) -> Store:
+        for path in self._path.parent.glob(f"{self._path.name}*"):
+            path.unlink()
+        shutil.copy(self._path.with_suffix(".empty"), self._path)
+        return await open_store(self.url, self.key_file, owner=False)
+
+
+class Served(Ground):
+    """A database of its own, whose clock is ours. The server is not killed here: its commits need no fsync."""
+
+    def make(self) -> None:
+        ours = f"ALTER DATABASE {make_url(self.url).database} SET"
+        settings = (f"{ours} search_path = {PATH}", f"{ours} synchronous_commit = off")
+        asyncio.run(_make(self.url, self.key_file, *OUR_CLOCK, *settings))
+
+    async def empty(self) -> Store:
+        monitor = await open_store(self.url, self.key_file, owner=False)
+
+        def transaction(connection: Connection) -> None:
+            for table in reversed(METADATA.sorted_tables):
+                if table is not CHANNEL_STATE:
+                    connection.execute(delete(table))
+            for name in ("work", "transitions"):
+                connection.exec_driver_sql(f"SELECT setval('{name}_sequence_seq', 1, false)")
+
+        await monitor._database.write(transaction)
+        return monitor
+
+
+async def _make(url: str, key_file: Path, *statements: str) -> None:
+    """A store with its schema, written with keys that are the same in each run."""
+    keys = [base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2)]
+    key_file.touch(mode=0o600)
+    key_file.write_text(json.dumps({"active": 1, "sealing": {"1": keys[0]}, "matching": keys[1]}))
+    store = await open_store(url, key_file)
+    for statement in statements:
+        await store._database.write(lambda connection, sql=statement: connection.exec_driver_sql(sql))
+    await store.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Ground:
+    key_file = tmp_path / "keys.json"
+    if request.param == "sqlite":
+        file = File(f"sqlite:///{tmp_path}/gateway.db", key_file, ("A",))
+        file.make()
+        return file
+    server: Server = request.getfixturevalue("postgresql")
+    served = Served(server.fresh_database(), key_file, ("A", "B"))
+    served.make()
+    return served
+
+
+def test_any_interleaving_keeps_every_promise(ground: Ground) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        run_state_machine_as_test(
+            lambda: Ledger(ground),
+            settings=searching(
+                max_examples=EXAMPLES,
+                stateful_step_count=STEPS,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    finally:
+        structlog.reset_defaults()
