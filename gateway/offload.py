@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import os
 import resource
+import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -26,7 +28,9 @@ from normalizer.normalize import Fields, normalize
 T = TypeVar("T")
 
 #: A call that takes longer than this, seconds, no longer keeps a place from others; so many such calls at most.
-SLOW_SECONDS, SLOW = 0.5, 4
+SLOW_SECONDS, SLOW = 1.0, 4
+#: How long a process may take to start, on a machine that has too much to do.
+START_SECONDS = 60.0
 #: What one call may use beyond what its process holds after the imports, bytes.
 MEMORY = 512 * 1024 * 1024
 
@@ -44,7 +48,7 @@ class _Fault:
 
 
 class Offload:
-    """Calls pure functions in worker processes, each call with a deadline after which its process is killed."""
+    """Calls pure functions in worker processes, each call with a deadline after which its process ends."""
 
     def __init__(self, processes: int | None = None, seconds: float = 10) -> None:
         places = processes or max(2, os.cpu_count() or 1)
@@ -53,6 +57,12 @@ class Offload:
         #: What failed before has one place only, so that poison tried again leaves room for the rest.
         self._suspects = anyio.Semaphore(1)
         self._seconds = seconds
+
+    async def warm(self) -> None:
+        """Start the processes: their imports take a second or two, which the first citizens need not wait for."""
+        async with anyio.create_task_group() as group:
+            for _ in range(int(self._limiter.total_tokens) - SLOW):
+                group.start_soon(self._run, _nothing, ())
 
     async def parse(self, channel: AnyChannel, envelope: Envelope, *, suspect: bool = False) -> Parsed:
         """``channel.parse``. Raise Malformed or OwnFault."""
@@ -68,15 +78,16 @@ class Offload:
 
     async def _run(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
         async with self._place():  # the deadline begins when a process is free
+            began = time.monotonic()
             try:
-                with anyio.fail_after(self._seconds):
+                with anyio.fail_after(self._seconds + START_SECONDS):
                     result = await to_process.run_sync(
-                        _guarded, function, args, cancellable=True, limiter=self._limiter
+                        _guarded, function, args, self._seconds, cancellable=True, limiter=self._limiter
                     )
             except TimeoutError:
                 raise OwnFault("hang") from None
             except BrokenWorkerProcess:
-                raise OwnFault("crash") from None
+                raise OwnFault("hang" if time.monotonic() - began >= self._seconds else "crash") from None
         if isinstance(result, _Fault):
             raise Malformed(result.reason) if result.theirs else OwnFault(result.reason)
         return result
@@ -106,15 +117,22 @@ class Offload:
                 self._places.release()
 
 
-def _guarded(function: Callable[..., T], args: tuple[Any, ...]) -> T | _Fault:
-    """Runs in the worker."""
+def _guarded(function: Callable[..., T], args: tuple[Any, ...], seconds: float) -> T | _Fault:
+    """Runs in the worker; its own alarm ends the process, so that what it took to start it is not counted."""
     _limit_memory()
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         return function(*args)
     except Malformed as error:
         return _Fault(theirs=True, reason=error.reason)
     except Exception as error:  # noqa: BLE001 - whatever it is must not take its text home
         return _Fault(theirs=False, reason=type(error).__name__)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _nothing() -> None:
+    """What a process is started with before it is needed."""
 
 
 @cache

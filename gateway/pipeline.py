@@ -7,14 +7,12 @@ Everybody else flows on: a hang costs its own process, not its neighbours.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
 import structlog
-import uuid_utils.compat
 
 from channels.base import AnyChannel
 from channels.errors import Malformed
@@ -22,8 +20,9 @@ from gateway.clock import Clock
 from gateway.filing import Fresh, decide
 from gateway.metrics import Metrics
 from gateway.offload import Offload, OwnFault
-from normalizer.model import Notice, Outcome
-from normalizer.tracking import tracking_code
+from normalizer.ids import derived, derived_number
+from normalizer.model import KeptMessage, Notice, Outcome
+from normalizer.tracking import NUMBERS, tracking_code
 from store.errors import StoreUnavailable, Superseded
 from store.messages import Unpacking
 from store.store import Store
@@ -69,6 +68,7 @@ class Pipeline:
     async def run(self) -> None:
         """Work until cancelled; what is under way then stays in the queue and is done again."""
         try:
+            await self._warm()
             async with asyncio.TaskGroup() as group:
                 for stage in Stage:
                     group.create_task(self._serve(stage))
@@ -76,6 +76,12 @@ class Pipeline:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _warm(self) -> None:
+        try:
+            await self._offload.warm()
+        except OwnFault as fault:
+            log.error("workers_do_not_start", reason=str(fault))  # each message will say so too
 
     async def _serve(self, stage: Stage) -> None:
         while True:
@@ -129,7 +135,7 @@ class Pipeline:
     async def _digest(self, work: Work) -> None:
         kept = await self._store.message(work.subject)
         fields = await self._offload.normalize(kept.message, kept.id, suspect=work.attempts > 0)
-        decision = partial(decide, kept, fields, self._fresh())
+        decision = partial(decide, kept, fields, self._fresh(kept, work.attempts))
         filing = await self._store.file_matter(work, kept, decision, self._clock())
         self._metrics.outcomes.labels(kept.channel, filing.verdict.outcome).inc()
         self._metrics.pipeline_seconds.observe((self._clock() - kept.received_at).total_seconds())
@@ -142,9 +148,10 @@ class Pipeline:
         except KeyError:
             raise OwnFault("channel_not_configured") from None
 
-    def _fresh(self) -> Fresh:
-        day = self._clock().astimezone(self._zone).date()
-        return Fresh(uuid_utils.compat.uuid7(), tracking_code(day, secrets.randbelow(10**9)))
+    def _fresh(self, kept: KeptMessage, attempts: int) -> Fresh:
+        """The same for the same message, after a restore too; another code when the first was taken."""
+        day = kept.received_at.astimezone(self._zone).date()
+        return Fresh(derived(kept.id, "matter"), tracking_code(day, derived_number(kept.id, attempts, NUMBERS)))
 
     # -- what can go wrong -----------------------------------------------------------------------------------------
 

@@ -82,11 +82,14 @@ def _offending(connection: Connection, recent: ColumnElement[bool], since: datet
 
 def _faults(recent: ColumnElement[bool], since: datetime | None) -> Iterator[tuple[str, Select[Any]]]:
     """A query for each way in which the books can be wrong."""
-    queued = select(WORK.c.sequence).where(WORK.c.subject == ENVELOPES.c.id, WORK.c.stage == Stage.UNPACK).exists()
-    done = select(UNPACKED.c.at).where(UNPACKED.c.envelope_id == ENVELOPES.c.id).exists()
-    envelopes = select(ENVELOPES.c.id).where(recent)
-    yield "envelope neither unpacked nor pending", envelopes.where(~queued, ~done)
-    yield "envelope unpacked and still pending", envelopes.where(queued, done)
+    # joins, not EXISTS: the queue has no index on its subject, and a join makes one for itself (or a hash)
+    queued = select(WORK.c.subject).where(WORK.c.stage == Stage.UNPACK).subquery("queued")
+    pending_, done = queued.c.subject.is_not(None), UNPACKED.c.envelope_id.is_not(None)
+    of_envelope = (queued.c.subject == ENVELOPES.c.id, UNPACKED.c.envelope_id == ENVELOPES.c.id)
+    known = ENVELOPES.outerjoin(queued, of_envelope[0]).outerjoin(UNPACKED, of_envelope[1])
+    envelopes = select(ENVELOPES.c.id).select_from(known).where(recent)
+    yield "envelope neither unpacked nor pending", envelopes.where(~pending_, ~done)
+    yield "envelope unpacked and still pending", envelopes.where(pending_, done)
     twice = select(WORK.c.subject).group_by(WORK.c.subject).having(func.count() > 1)
     yield "envelope or message pending more than once", twice
 
@@ -99,10 +102,12 @@ def _faults(recent: ColumnElement[bool], since: datetime | None) -> Iterator[tup
     )
     yield "envelope without messages has no outcome, or one with messages has one", unpacked.where(one)
 
-    waiting = select(WORK.c.sequence).where(WORK.c.subject == MESSAGES.c.id, WORK.c.stage == Stage.DIGEST).exists()
     messages = _of(recent, MESSAGES.c.envelope_id, MESSAGES).with_only_columns(MESSAGES.c.id)
-    yield "message neither settled nor pending", messages.where(MESSAGES.c.outcome.is_(None), ~waiting)
-    yield "message settled and still pending", messages.where(MESSAGES.c.outcome.is_not(None), waiting)
+    waiting = select(WORK.c.subject).where(WORK.c.stage == Stage.DIGEST).subquery("waiting")
+    either = messages.outerjoin_from(MESSAGES, waiting, waiting.c.subject == MESSAGES.c.id)
+    of_queue, open_ = waiting.c.subject.is_not(None), MESSAGES.c.outcome.is_(None)
+    yield "message neither settled nor pending", either.where(open_, ~of_queue)
+    yield "message settled and still pending", either.where(~open_, of_queue)
     in_matter = MESSAGES.c.outcome.in_([Outcome.FILED, Outcome.ATTACHED, Outcome.CHASED])
     yield (
         "message belongs to a matter that is not there",

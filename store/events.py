@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import uuid_utils.compat
-from sqlalchemy import ColumnElement, Connection, Select, exists, insert, literal, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, case, exists, insert, literal, select, text, tuple_, update
 
+from normalizer.ids import derived
 from normalizer.model import HotlineMatter, Urgency
 from store.errors import KeyFileError, Superseded
 from store.nodes import leads
@@ -45,11 +45,16 @@ def lead_name(sink: str) -> str:
     return f"sink:{sink}"
 
 
-def owe_event(connection: Connection, filing: Filing, sinks: Collection[str], at: datetime) -> None:
-    """Write the event for every sink, in the transaction that writes the matter (whose row it has locked)."""
+def owe_event(
+    connection: Connection, message_id: UUID, filing: Filing, sinks: Collection[str], at: datetime
+) -> None:
+    """Write the event that a message gives, for every sink, in the transaction that writes the matter.
+
+    The matter's row is locked. The event's id follows from the message's: filed again after a restore, it is the same.
+    """
     matter, rank = filing.matter, RANKS[filing.matter.urgency]
     event = {
-        "id": uuid_utils.compat.uuid7(),
+        "id": derived(message_id, "event"),
         "matter_id": matter.matter_id,
         "sequence": matter.revision,
         "type": filing.event_type,
@@ -63,9 +68,10 @@ def owe_event(connection: Connection, filing: Filing, sinks: Collection[str], at
     }
     behind = _behind(connection, matter) if matter.revision > 1 else set()
     connection.execute(insert(EVENTS), [event | {"sink": sink, "waits": sink in behind} for sink in sinks])
-    if behind:  # what stands before an urgent event must not hold it up
-        slower = update(EVENTS).where(EVENTS.c.matter_id == matter.matter_id, EVENTS.c.rank > rank, WAITING)
-        connection.execute(slower.values(rank=rank))
+    if behind:  # what stands before an urgent event must not hold it up: neither its rank nor a long back-off
+        open_ = (EVENTS.c.matter_id == matter.matter_id, EVENTS.c.state != "delivered")
+        soon = case((EVENTS.c.not_before > at, at), else_=EVENTS.c.not_before)
+        connection.execute(update(EVENTS).where(*open_, EVENTS.c.rank > rank).values(rank=rank, not_before=soon))
 
 
 def _behind(connection: Connection, matter: HotlineMatter) -> set[str]:

@@ -53,7 +53,7 @@ def file_matter(
         _insert_matter(connection, filing.matter, at)
     else:
         _amend_matter(connection, filing.matter)
-    owe_event(connection, filing, desk.sinks, at)
+    owe_event(connection, kept.id, filing, desk.sinks, at)
     settled = {
         "caller_id": caller_id,
         "matter_id": filing.matter.matter_id,
@@ -173,5 +173,5 @@ def get_matter(
 
 def all_matters(connection: Connection) -> list[HotlineMatter]:
     """Every matter, in order of filing; for tests and small stores."""
-    rows = connection.execute(select(MATTERS.c.document).order_by(MATTERS.c.id)).scalars()
+    rows = connection.execute(select(MATTERS.c.document).order_by(MATTERS.c.filed_at, MATTERS.c.id)).scalars()
     return [HotlineMatter.model_validate(document) for document in rows]

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import uuid_utils.compat
 from sqlalchemy import Connection, and_, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from normalizer.digest import digest
+from normalizer.ids import derived
 from normalizer.model import Envelope, KeptMessage, Message, Notice, Outcome, Parsed
 from store.bulk import insert_or_ignore
 from store.errors import Superseded
@@ -102,7 +102,7 @@ def _message_row(keyring: Keyring, unpacking: Unpacking, position: int, message:
     address = _address(message)
     named = keyring.mark("provider", *address, message.provider_id) if message.provider_id else None
     return {
-        "id": uuid_utils.compat.uuid7(),
+        "id": derived(unpacking.envelope.id, "message", position),
         "envelope_id": unpacking.envelope.id,
         "position": position,
         "identity": keyring.mark("message", *address, *_name(unpacking, position, message), digest(message)),

@@ -31,20 +31,22 @@ def requeue(
     failed = select(MESSAGES.c.id, MESSAGES.c.content).where(
         MESSAGES.c.envelope_id == envelope_id, MESSAGES.c.outcome.in_(open_again)
     )
-    rows = connection.execute(failed.with_for_update()).all()
+    rows = connection.execute(failed.order_by(MESSAGES.c.position).with_for_update()).all()
+    lanes = {row.id: sender_mark(keyring, Message.model_validate(row.content)) for row in rows}
+    for lane in sorted(set(lanes.values())):  # in the order of whoever else locks several
+        lock_lane(connection, lane)
     for row in rows:
         reopened = {"outcome": None, "reason": None, "settled_at": None}
         connection.execute(update(MESSAGES).where(MESSAGES.c.id == row.id).values(reopened))
-        _queue(connection, Stage.DIGEST, row.id, sender_mark(keyring, Message.model_validate(row.content)), at)
+        _queue(connection, Stage.DIGEST, row.id, lanes[row.id], at)
     return len(rows)
 
 
 def _queue(connection: Connection, stage: Stage, subject: UUID, lane: bytes | None, at: datetime) -> None:
-    """What is run again goes before what waits: it arrived before."""
+    """What is run again goes before what waits: it arrived before. Its lane is locked."""
     if lane is None:
         connection.execute(insert(WORK), work_row(stage, subject, at))
     else:
-        lock_lane(connection, lane)
         add_digests(connection, [Digest(subject, lane, 0, None, at)])
     record(connection, subject, "replayed", None, at)
 

@@ -268,6 +268,6 @@ async def _say(gateway: Any, count: int) -> int:
 
 
 async def _until(gateway: Any, true: Callable[[dict[str, Any]], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not true(await gateway.books()):
             await asyncio.sleep(0.05)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -39,7 +40,6 @@ class Turn:
 
     loop: Loop
     waiting: asyncio.Future[None] | None = None
-    done: bool = False
 
     async def pause(self) -> None:
         self.waiting = self.loop.create_future()
@@ -64,6 +64,8 @@ class Entry:
     what: str
     future: asyncio.Future[Any]
     turn: Turn | None = None
+    #: What the database answered, if it did.
+    answers: list[Any] = field(default_factory=list)
 
 
 #: What the transaction under way is called, and the turn it takes.
@@ -84,6 +86,8 @@ class Gate:
     #: Nodes that do not come to anything any more, and nodes whose every wish is granted.
     frozen: set[str] = field(default_factory=set)
     leaving: set[str] = field(default_factory=set)
+    #: What is not meant to race does not: whose read is answered first would be chance.
+    one_by_one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def waiting(self, owner: str | None = None) -> list[Entry]:
         """Who may be let through, in order of arrival."""
@@ -93,13 +97,13 @@ class Gate:
             if not entry.future.done() and entry.owner not in self.frozen and owner in {None, entry.owner}
         ]
 
-    async def pass_(self, owner: str, what: str) -> tuple[Any, Turn | None]:
+    async def pass_(self, owner: str, what: str) -> tuple[Any, Entry]:
         entry = Entry(owner, what, self.loop.create_future())
         self.entries.append(entry)
         if owner in self.leaving or (what.startswith(BEAT) and owner not in self.frozen):
             entry.future.set_result(Way.THROUGH)
         try:
-            return await entry.future, entry.turn
+            return await entry.future, entry
         finally:
             self.entries.remove(entry)
 
@@ -116,17 +120,17 @@ class Gate:
         """From now on a store's database works through the gate."""
 
         async def passing(work: Callable[[], Awaitable[Any]]) -> Any:
-            way, turn = await self.pass_(owner, WHAT.get())
+            way, entry = await self.pass_(owner, WHAT.get())
             if way is Way.REFUSED:
                 raise StoreUnavailable("refused by the model")
-            with self.loop.working():
-                token = TURN.set(turn)
-                try:
-                    result = await work()
-                finally:
-                    TURN.reset(token)
-                    if turn is not None:
-                        turn.done = True
+            async with nullcontext() if entry.turn else self.one_by_one:
+                with self.loop.working():
+                    token = TURN.set(entry.turn)
+                    try:
+                        result = await work()
+                        entry.answers.append(result)
+                    finally:
+                        TURN.reset(token)
             if way is Way.SILENT:
                 await asyncio.Event().wait()
             if way is Way.LOST:
@@ -134,7 +138,7 @@ class Gate:
             return result
 
         watch = _watch_postgresql if isinstance(database, PostgreSQL) else _watch_sqlite
-        watch(database, passing, self.loop)
+        watch(database, passing, self)
 
 
 Passing = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
@@ -145,7 +149,7 @@ def name_of(transaction: Any) -> str:
     return str(transaction.__qualname__.split(".<locals>")[0])
 
 
-def _watch_sqlite(database: Any, passing: Passing, loop: Loop) -> None:
+def _watch_sqlite(database: Any, passing: Passing, gate: Gate) -> None:
     """A file has one writer: what passes, passes whole."""
     write, read = database.write, database.read
 
@@ -157,13 +161,14 @@ def _watch_sqlite(database: Any, passing: Passing, loop: Loop) -> None:
         WHAT.set(name_of(transaction))
         if name_of(transaction).startswith(DECISIVE):
             return await passing(lambda: read(transaction, **options))
-        with loop.working():
-            return await read(transaction, **options)
+        async with gate.one_by_one:
+            with gate.loop.working():
+                return await read(transaction, **options)
 
     database.write, database.read = watched_write, watched_read
 
 
-def _watch_postgresql(database: Any, passing: Passing, loop: Loop) -> None:
+def _watch_postgresql(database: Any, passing: Passing, gate: Gate) -> None:
     """Inside of the time limits: a node that is kept waiting finds the database away."""
     write, read, transact = database.write, database.read, database._transact
 
@@ -177,8 +182,9 @@ def _watch_postgresql(database: Any, passing: Passing, loop: Loop) -> None:
 
     async def watched_transact(engine: Any, transaction: Any) -> Any:
         if engine is database._reading and not WHAT.get().startswith(DECISIVE):
-            with loop.working():
-                return await transact(engine, transaction)
+            async with gate.one_by_one:
+                with gate.loop.working():
+                    return await transact(engine, transaction)
         return await passing(lambda: transact(engine, transaction))
 
     database.write, database.read, database._transact = watched_write, watched_read, watched_transact

@@ -34,6 +34,9 @@ class Inline:
     def __init__(self, gate: Gate, owner: str, letters: Letters) -> None:
         self._gate, self._owner, self._letters = gate, owner, letters
 
+    async def warm(self) -> None:
+        """There is nothing to start."""
+
     async def parse(self, channel: AnyChannel, envelope: Envelope, *, suspect: bool = False) -> Parsed:
         await self._gate.pass_(self._owner, "parse")
         try:

@@ -15,6 +15,7 @@ from sqlalchemy import func, select, text, update
 from channels.base import Request
 from channels.errors import ChannelError
 from normalizer.model import Outcome
+from store.errors import Superseded
 from store.store import Store
 from store.tables import EVENTS, NODES
 from tests.model.clocks import Clocks
@@ -28,6 +29,13 @@ from tests.model.node import Node
 TICK = 1.0
 #: Times that everything flows and what was put off becomes due, after which all must have settled.
 ROUNDS = 12
+#: What only a node whose lease is valid may write.
+FENCED = frozenset(
+    {
+        *("Store._unpack_many", "Store.postpone", "Store.give_up", "Store.file_matter"),
+        *("Outbox._deliver_many", "Outbox.postponed", "Outbox.parked"),
+    }
+)
 BLOCKED = text("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
 
 
@@ -145,8 +153,17 @@ class World:
         """One thing happens; pure calls and reads can only happen."""
         if entry.what in {"parse", "normalize"} or isinstance(how, Says) != (entry.what == "core"):
             how = Way.THROUGH
+        fenced = entry.what in FENCED and not await self._has_lease(self.nodes[entry.owner])
         entry.future.set_result(how)
         await self.loop.quiet()
+        for answer in entry.answers if fenced else ():
+            written = [one for one in answer if not isinstance(one, Superseded)] if isinstance(answer, list) else True
+            assert not written, f"{entry.owner} wrote without a lease: {entry.what}"
+
+    async def _has_lease(self, node: Node) -> bool:
+        lease = NODES.c.id == _open(node)._membership.id, NODES.c.expires_at > self.clocks.database
+        found = select(NODES.c.id).where(*lease)
+        return await self.monitor._database.read(lambda connection: connection.execute(found).scalar()) is not None
 
     async def flow(self, node: Node | None = None, *, most: int = 200) -> None:
         """Everything happens that can, in order of arrival."""

@@ -150,3 +150,20 @@ async def test_a_notice_is_queued_again_only_when_asked_for(store: Store) -> Non
     assert await store.requeue(one.id, NOW) == 0
     assert await store.requeue(one.id, NOW, (Outcome.NOTICE,)) == 1
     assert (await store.reconcile()).pending == 1
+
+
+async def test_a_replay_and_an_unpacking_of_the_same_senders_do_not_lock_each_other_out(
+    nodes: tuple[Store, Store],
+) -> None:
+    senders = [sender(str(number)) for number in range(50)]
+    for number in range(3):
+        failed = await unpacked(nodes[0], *(message(f"{number} fails", "1", sender=one) for one in senders))
+        for work in await nodes[0].claim(Stage.DIGEST, NOW, 50):
+            await nodes[0].give_up(work, Outcome.FAILED, "bug", NOW)
+        ready = await unpacking(nodes[1], *(message(f"{number} waits", "2", sender=one) for one in reversed(senders)))
+        assert await asyncio.gather(nodes[0].requeue(failed.id, NOW), nodes[1].unpack(ready)) == [50, ()]
+        assert (await nodes[0].reconcile()).offending == []
+        for _ in range(2):
+            for work in await nodes[0].claim(Stage.DIGEST, NOW, 50):
+                await nodes[0].give_up(work, Outcome.FAILED, "bug", NOW)
+        assert await nodes[0].pending() == 0

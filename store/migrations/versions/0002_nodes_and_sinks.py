@@ -50,6 +50,7 @@ def _upgrade_work() -> None:
     _index("work_fresh", "work", ["stage", "sequence"], f"attempts = 0 AND {FREE}")
     _index("work_again", "work", ["stage", "not_before"], f"attempts > 0 AND {FREE}")
     _index("work_put_off", "work", ["stage", "put_off_at"], f"attempts > 0 AND {FREE}")
+    _index("work_reading", "work", ["apparent"], "holder IS NOT NULL AND apparent IS NOT NULL")
     _index("work_suspect", "work", ["apparent"], "attempts > 0 AND apparent IS NOT NULL")
     _index("work_held", "work", ["holder"], "holder IS NOT NULL")
     _index("work_lane", "work", ["lane", "arrival", "sequence"], "lane IS NOT NULL")
@@ -113,7 +114,8 @@ def downgrade() -> None:
     _move_events(which="sink = 'core'")
     _index("events_order", "events", ["matter_id", "sequence"], None, unique=True)
     _index("events_due", "events", ["not_before"], WAITING)
-    for name in ("work_lane", "work_held", "work_suspect", "work_put_off", "work_again", "work_fresh"):
+    names = ("work_lane", "work_held", "work_suspect", "work_reading", "work_put_off", "work_again", "work_fresh")
+    for name in names:
         op.drop_index(name, "work")
     with op.batch_alter_table("work") as batch:
         for column in ("apparent", "holder", "put_off_at", "waits", "arrival"):
