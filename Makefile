@@ -1,11 +1,12 @@
 # make run    set up and start the demo          make test   set up and run the whole test suite
 # make check  lint, types, import rules, drift   make bench  benchmarks into bench/results/
+# make faults kills, power cuts, full disks, lost nodes: the table (SHORT=1: a few minutes)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check setup bench lock schema clean
+.PHONY: run test check setup bench faults lock schema clean
 
 run: setup
 	@$(BIN)/gateway demo
@@ -21,7 +22,10 @@ check: $(VENV)/.dev
 	@$(BIN)/pytest -q -n 0 tests/test_docs.py
 
 bench: $(VENV)/.dev
-	@$(BIN)/python -m bench.ack
+	@for name in ack backlog outage poison replay scale; do $(BIN)/python -m bench.$$name || exit 1; done
+
+faults: $(VENV)/.dev
+	@$(BIN)/python -m bench.faults
 
 setup: $(VENV)/.runtime
 

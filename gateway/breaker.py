@@ -23,7 +23,7 @@ class Breaker:
         self._elapsed, self._jitter = elapsed, jitter
         self._failures = 0
         self._wait = FIRST_SECONDS
-        self._until = self._tried = elapsed()
+        self._until = self._tried_urgent = elapsed()
         #: The sink itself said when to come again, or that we are not welcome: not even what is urgent goes before.
         self._told = False
 
@@ -40,7 +40,7 @@ class Breaker:
     @property
     def may_try_urgent(self) -> bool:
         """Whether one immediate event may go."""
-        return self.may_try or (not self._told and self._elapsed() - self._tried >= URGENT_SECONDS)
+        return self.may_try or (not self._told and self._elapsed() - self._tried_urgent >= URGENT_SECONDS)
 
     def succeeded(self) -> None:
         """The sink answered as it should; an answer to what was sent before it said to stay away does not count."""
@@ -48,20 +48,21 @@ class Breaker:
             return
         self._failures, self._wait, self._told = 0, FIRST_SECONDS, False
 
-    def failed(self) -> None:
-        """It did not; of many sent at once only the first counts once the sink is taken to be away."""
-        if not self.closed and not self.may_try_urgent:
+    def failed(self, *, urgent: bool = False) -> None:
+        """It did not. Once it is taken to be away only the try whose turn it was counts: not the others that were sent
+        at the same time, nor an urgent one, which puts the next turn off no further.
+        """
+        if urgent:
+            self._tried_urgent = self._elapsed()
+        if not self.closed and not self.may_try:
             return
-        in_turn = self.closed or self.may_try  # else it was an urgent try, which puts the others off no further
-        self._tried = self._elapsed()
         self._failures += 1
-        if not self.closed and in_turn:
-            self._until = self._tried + self._wait * (0.5 + self._jitter() / 2)
+        if not self.closed:
+            self._until = self._elapsed() + self._wait * (0.5 + self._jitter() / 2)
             self._wait = min(self._wait * 2, LONGEST_SECONDS)
             self._told = False
 
     def told(self, seconds: float) -> None:
         """It said how long to stay away."""
-        self._tried = self._elapsed()
         self._failures, self._told = FAILURES, True
-        self._until = self._tried + seconds
+        self._until = self._elapsed() + seconds

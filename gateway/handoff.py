@@ -165,7 +165,7 @@ class Handoff:
                 if after_seconds:
                     self._breaker.told(after_seconds)
                 else:
-                    self._breaker.failed()
+                    self._breaker.failed(urgent=event.immediate)
                 if not self._breaker.closed:
                     self._in_vain.add(event.id)
                 wait = max(self._back_off(event), after_seconds)

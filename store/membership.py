@@ -19,7 +19,7 @@ from store.transactions import Database
 log = structlog.get_logger(__name__)
 
 #: Between two beats, and what one may take, seconds: two may fail before the lease lapses.
-BEAT_SECONDS, PATIENCE_SECONDS = 2.0, 1.5
+BEAT_SECONDS, PATIENCE_SECONDS = 1.5, 1.5
 
 
 class Lead:
@@ -118,7 +118,7 @@ class Membership:
             await self._database.write(self._prepare, seconds=60)
             self._prepare = None
         began = time.monotonic()
-        held = await self._database.write(self._renew, durable=False, seconds=PATIENCE_SECONDS)
+        held = await self._database.write(self._renew, urgent=True, durable=False, seconds=PATIENCE_SECONDS)
         if held is None:
             log.warning("lease_lapsed")
             self.id, self._joined = uuid_utils.compat.uuid7(), False

@@ -27,7 +27,7 @@ from store.bulk import insert_or_ignore
 from store.tables import LEADS, NODES, WORK
 
 #: How long a node is believed alive without a word of it.
-LEASE = timedelta(seconds=8)
+LEASE = timedelta(seconds=6)
 #: On a file that one process owns, the lock is the lease: no clock ends it.
 FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 

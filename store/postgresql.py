@@ -22,12 +22,12 @@ CONNECT_SECONDS = 5
 #: What each PostgreSQL session asks of its server, milliseconds and seconds: a node that is stopped in the middle of a
 #: transaction, or whose machine is gone, must not hold its locks longer than its lease (postgresql.org, 19.11 and 19.3).
 SESSION = {
-    "idle_in_transaction_session_timeout": "6000",
+    "idle_in_transaction_session_timeout": "4000",
     "lock_timeout": "30000",
-    "tcp_keepalives_idle": "4",
-    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_idle": "3",
+    "tcp_keepalives_interval": "1",
     "tcp_keepalives_count": "2",
-    "tcp_user_timeout": "8000",
+    "tcp_user_timeout": "6000",
 }
 
 
@@ -37,39 +37,35 @@ class PostgreSQL(Database):
     shared = True
 
     def __init__(self, url: URL, prepare: Callable[[Engine], None]) -> None:
-        self._engine = create_async_engine(
-            url.set(drivername="postgresql+asyncpg"),
-            pool_size=8,
-            pool_pre_ping=True,
-            hide_parameters=True,
-            connect_args={"timeout": CONNECT_SECONDS, "server_settings": SESSION},
-        )
+        self._engine, self._urgent = _engine(url, pool_size=8), _engine(url, pool_size=2)
         self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
         self._late: set[asyncio.Task[Any]] = set()
-        prepare(self._engine.sync_engine)
+        for engine in (self._engine, self._urgent):
+            prepare(engine.sync_engine)
 
     async def write(
         self, transaction: Transaction[T], *, urgent: bool = False, durable: bool = True, seconds: float | None = 60
     ) -> T:
-        """Run and commit on a pooled connection; the pool is the queue, so ``urgent`` needs no place in it."""
-        del urgent
+        """Run and commit on a pooled connection; what is urgent finds one even while many others wait for a lock."""
+        engine = self._urgent if urgent else self._engine
         if durable:
-            return await self._run(self._engine, transaction, seconds)
+            return await self._run(engine, transaction, seconds)
 
         def lax(connection: Connection) -> T:
             connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
             return transaction(connection)
 
-        return await self._run(self._engine, lax, seconds)
+        return await self._run(engine, lax, seconds)
 
     async def read(self, transaction: Transaction[T], *, seconds: float | None = 60) -> T:
         """Run on one snapshot, so that what is counted by several queries adds up while others write."""
         return await self._run(self._reading, transaction, seconds)
 
     async def close(self) -> None:
-        """Close the pool."""
+        """Close the pools."""
         for task in self._late:
             task.cancel()
+        await self._urgent.dispose()
         await self._engine.dispose()
 
     async def _run(self, engine: AsyncEngine, transaction: Transaction[T], seconds: float | None) -> T:
@@ -101,3 +97,13 @@ class PostgreSQL(Database):
                 return await connection.run_sync(transaction)
         except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
             raise translated(error) from error
+
+
+def _engine(url: URL, *, pool_size: int) -> AsyncEngine:
+    return create_async_engine(
+        url.set(drivername="postgresql+asyncpg"),
+        pool_size=pool_size,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={"timeout": CONNECT_SECONDS, "server_settings": SESSION},
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,6 +26,7 @@ from store import events
 from store.store import Store
 from store.tables import MATTERS
 from store.values import DueEvent, Filing
+from tests.store.conftest import TRACKING_CODES
 from tests.store.conftest import filed as filed_matter
 
 QUIET = "内容不外传-Kx7"
@@ -66,20 +68,66 @@ class Core:
         pass
 
 
+class Cuts:
+    """A line to the core that carries requests and loses answers: so many, and each with that chance."""
+
+    def __init__(self, answers_to_lose: int, share: float = 1) -> None:
+        self.left, self.target = answers_to_lose, ("", 0)
+        self._share, self._chance = share, random.Random(4711)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        core_reader, core_writer = await asyncio.open_connection(*self.target)
+        asking = asyncio.create_task(self._carry(reader, core_writer))
+        await self._carry(core_reader, writer, loses=True)
+        asking.cancel()
+        core_writer.transport.abort()
+
+    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, loses: bool = False) -> None:
+        with contextlib.suppress(ConnectionError):
+            while piece := await source.read(65_536):
+                if loses and self.left and self._chance.random() < self._share:
+                    self.left -= 1
+                    break
+                sink.write(piece)
+        sink.transport.abort()
+
+
 async def until(reached: Callable[[], Awaitable[Any]], seconds: float = 10) -> None:
     async with asyncio.timeout(seconds):
         while not await reached():
             await asyncio.sleep(0.01)
 
 
+class Watched(Handoff):
+    """Tells when there is nothing more to do at this hour."""
+
+    rests, resting = 0, False
+
+    async def _rest(self) -> None:
+        self.rests, self.resting = self.rests + 1, True
+        await super()._rest()
+        self.resting = False
+
+    @property
+    def is_idle(self) -> bool:
+        return self.resting and not self._bell.is_set() and not self._under_way
+
+
+async def rested(handoff: Watched) -> None:
+    """Ring, and return when all that this began is over."""
+    before = handoff.rests
+    handoff.ring()
+    await until(lambda: asyncio.sleep(0, handoff.rests > before and handoff.is_idle))
+
+
 @contextlib.asynccontextmanager
 async def handing_over(
     store: Store, core: Any, clock: Callable[[], datetime] = now, jitter: float = 1.0, sink: str = "core", **more: Any
-) -> AsyncIterator[tuple[Handoff, Metrics]]:
+) -> AsyncIterator[tuple[Watched, Metrics]]:
     metrics, outbox = Metrics(), store.outbox(sink)
     if isinstance(clock, Clock):
         more["elapsed"] = clock.elapsed
-    handoff = Handoff(sink, outbox, core, clock=clock, metrics=metrics, jitter=lambda: jitter, **more)
+    handoff = Watched(sink, outbox, core, clock=clock, metrics=metrics, jitter=lambda: jitter, **more)
     await asyncio.wait_for(outbox.lead.gained(), 10)
     running = asyncio.create_task(handoff.run())
     try:
@@ -87,13 +135,6 @@ async def handing_over(
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-
-
-async def rested(handoff: Handoff) -> None:
-    """Ring, and return when the round that this asked for is over."""
-    handoff.ring()
-    await until(lambda: asyncio.sleep(0, not handoff._bell.is_set()))
-    await until(lambda: asyncio.sleep(0, not handoff._under_way))
 
 
 # -- what is handed over -----------------------------------------------------------------------------------------------
@@ -125,17 +166,16 @@ async def backlog(store: Store, number: int, *, urgency: Urgency = Urgency.ROUTI
         )
         verdict = Verdict(outcome=Outcome.FILED, reason="test")
         for one in matters:
-            events.owe_event(connection, Filing(verdict, one, "hotline.matter.filed.v1"), store._sinks, now())
+            filing = Filing(verdict, one, "hotline.matter.filed.v1")
+            events.owe_event(connection, uuid_utils.compat.uuid7(), filing, store._sinks, now())
 
     await store._database.write(transaction)
     return [first.matter_id, *(one.matter_id for one in matters)]
 
 
 def _copy(matter: HotlineMatter, urgency: Urgency) -> HotlineMatter:
-    identity = uuid_utils.compat.uuid7()
-    return matter.model_copy(
-        update={"matter_id": identity, "tracking_code": str(identity), "revision": 1, "urgency": urgency}
-    )
+    new = {"matter_id": uuid_utils.compat.uuid7(), "tracking_code": next(TRACKING_CODES)}
+    return matter.model_copy(update=new | {"revision": 1, "urgency": urgency})
 
 
 # -- how it stands -----------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -29,6 +28,7 @@ from tests.handing import (
     QUIET,
     Clock,
     Core,
+    Cuts,
     balance,
     file_matter,
     handing_over,
@@ -255,29 +255,6 @@ async def test_a_core_that_comes_up_late_gets_everything_and_its_case_number_is_
 
 async def tried(store: Store) -> bool:
     return bool([event for event in await store.outbox().due(now() + timedelta(days=1), 9) if event.attempts >= 2])
-
-
-class Cuts:
-    """A line to the core that carries requests and loses the first answers."""
-
-    def __init__(self, answers_to_lose: int) -> None:
-        self.left, self.target = answers_to_lose, ("", 0)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        core_reader, core_writer = await asyncio.open_connection(*self.target)
-        asking = asyncio.create_task(self._carry(reader, core_writer))
-        await self._carry(core_reader, writer, loses=True)
-        asking.cancel()
-        core_writer.transport.abort()
-
-    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, loses: bool = False) -> None:
-        with contextlib.suppress(ConnectionError):
-            while piece := await source.read(65_536):
-                if loses and self.left:
-                    self.left -= 1
-                    break
-                sink.write(piece)
-        sink.transport.abort()
 
 
 async def test_an_acknowledgement_that_is_lost_means_a_repeat_for_the_core_and_one_delivery_for_us(

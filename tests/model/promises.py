@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from normalizer.model import Envelope, HotlineMatter, Message
 from store.envelopes import read_envelope
 from store.tables import ENVELOPES, EVENTS, MATTERS, MESSAGES, TRANSITIONS, UNPACKED, WORK
-from tests.model.letters import Sent, messages
+from tests.model.letters import Letter, messages
 from tests.model.world import World
 
 #: Rows of these may be added, never taken away.
@@ -152,10 +152,7 @@ class Promises:
         """A sender's messages are filed in the order in which their deliveries were acknowledged."""
         given_up = {step.subject for step in steps if step.step in GIVEN_UP}
         filed = {step.subject: place for place, step in enumerate(steps) if step.step in IN_A_MATTER}
-        arrived: dict[UUID, Sent] = {}
-        for sent in self._world.sent:  # a key's first envelope is the receipt of all that come after it
-            if sent.receipt is not None:
-                arrived.setdefault(UUID(sent.receipt), sent)
+        arrived = self._arrived()
         lanes: defaultdict[tuple[str, str], list[Any]] = defaultdict(list)
         for row in rows:
             if row.id in filed and row.envelope_id in arrived and not {row.id, row.envelope_id} & given_up:
@@ -163,13 +160,26 @@ class Promises:
                 lanes[message.account, message.sender.value].append(row)
         for lane in lanes.values():
             for earlier, later in _pairs(lane):
-                first, second = arrived[earlier.envelope_id], arrived[later.envelope_id]
+                (_, acknowledged), (begun, _) = arrived[earlier.envelope_id], arrived[later.envelope_id]
                 same = earlier.envelope_id == later.envelope_id and earlier.position < later.position
-                if same or (first.acknowledged or 0) < second.begun:
+                if same or acknowledged < begun:
                     assert filed[earlier.id] < filed[later.id], (
                         f"{Message.model_validate(later.content).text} overtook "
                         f"{Message.model_validate(earlier.content).text}"
                     )
+
+    def _arrived(self) -> dict[UUID, tuple[int, int]]:
+        """When each envelope can have come at the earliest, and when it was acknowledged.
+
+        A letter under a key may be the same envelope that an earlier try left behind without an answer.
+        """
+        first: dict[Letter, int] = {}
+        arrived: dict[UUID, tuple[int, int]] = {}
+        for sent in self._world.sent:
+            begun = first.setdefault(sent.letter, sent.begun) if sent.letter.key else sent.begun
+            if sent.receipt is not None and sent.acknowledged is not None:
+                arrived.setdefault(UUID(sent.receipt), (begun, sent.acknowledged))
+        return arrived
 
     def _check_histories(self, connection: Connection, rows: list[Any], steps: list[Any]) -> None:
         """Nobody looked, found nothing, and filed beside another: each caller's messages were counted one by one."""

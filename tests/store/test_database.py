@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -13,9 +14,11 @@ import pytest
 import structlog
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.util import await_only
 
-from store import sqlite
+from store import postgresql, sqlite
 from store.errors import KeyFileError, StoreError, StoreLocked, StoreUnavailable
+from store.nodes import LEASE
 from store.opening import open_store
 from store.store import Store
 from tests.store.conftest import envelope, run, sqlite_url
@@ -23,6 +26,7 @@ from tests.store.conftest import envelope, run, sqlite_url
 KEEPER = """
 import asyncio, sys
 from pathlib import Path
+from store.nodes import LEASE
 from store.opening import open_store
 from tests.store.conftest import envelope
 
@@ -273,16 +277,17 @@ async def test_the_store_goes_on_after_its_connections_were_cut(on_postgresql: S
     assert await on_postgresql.envelopes() == [first, second]
 
 
-async def test_a_pool_without_a_free_connection_is_unavailable(on_postgresql: Store) -> None:
+async def test_a_pool_without_a_free_connection_is_unavailable_but_deliveries_are_kept(on_postgresql: Store) -> None:
     engine = on_postgresql._database._engine
     pool = engine.sync_engine.pool
     pool._timeout = 0.05
     connections = [await engine.connect() for _ in range(pool.size() + pool._max_overflow)]
     with pytest.raises(StoreUnavailable):
-        await on_postgresql.keep(envelope())
+        await on_postgresql.pending()
+    await on_postgresql.keep(envelope())
     for connection in connections:
         await connection.close()
-    await on_postgresql.keep(envelope())
+    assert await on_postgresql.pending() == 1
 
 
 async def test_a_value_postgresql_cannot_hold_is_a_fault_of_the_data(on_postgresql: Store) -> None:
@@ -305,3 +310,30 @@ async def test_what_one_reading_counts_adds_up_while_another_node_writes(on_post
     await counting.wait()
     await on_postgresql.keep(envelope())
     assert await reading == (0, 0)
+
+
+async def test_a_transaction_that_sleeps_is_ended_by_the_server_so_that_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, postgresql_url: str, key_file: Path
+) -> None:
+    monkeypatch.setitem(postgresql.SESSION, "idle_in_transaction_session_timeout", "300")
+    asleep, awake = asyncio.Event(), asyncio.Event()
+
+    def transaction(connection: Connection) -> None:
+        connection.execute(text("UPDATE channel_state SET mark = mark"))
+        asleep.set()
+        await_only(awake.wait())
+        connection.execute(text("UPDATE channel_state SET mark = mark"))
+
+    store = await open_store(postgresql_url, key_file)
+    sleeping = asyncio.create_task(store._database.write(transaction))
+    await asleep.wait()
+    await asyncio.wait_for(run(store, text("UPDATE channel_state SET mark = mark")), 20)
+    awake.set()
+    with pytest.raises(StoreUnavailable):
+        await sleeping
+    await store.close()
+
+
+async def test_a_session_may_hold_locks_for_less_than_a_lease(on_postgresql: Store) -> None:
+    ((shown,),) = await run(on_postgresql, text("SHOW idle_in_transaction_session_timeout"))
+    assert shown == "6s" and timedelta(seconds=6) < LEASE

@@ -313,9 +313,7 @@ async def test_a_senders_messages_are_numbered_without_gaps_in_the_order_of_the_
 ) -> None:
     senders = [sender(str(number)) for number in range(3)]
     ready = [
-        await unpacking(
-            nodes[number % 2], *(message(provider_id=f"{number}-{part}", sender=one) for part in range(2))
-        )
+        await unpacking(nodes[number % 2], *(message(provider_id=f"{number}-{part}", sender=one) for part in range(2)))
         for number in range(20)
         for one in senders
     ]
