@@ -133,14 +133,13 @@ class Node:
 
     async def condition(self) -> Condition:
         """What this node cannot do now, and what is worth knowing; also brings the gauges up to date."""
-        complaints = self._channel_complaints()
-        notes: list[str] = []
+        trouble = await self._trouble()
+        complaints, notes = self._channel_complaints(polling=trouble is None), list[str]()
         journaled = await self.store.journaled()
         self.metrics.journaled.set(journaled)
         self.metrics.full.set(self.store.full)
         if self.store.full:
             complaints.append("the disk is full: nothing is accepted until there is space again")
-        trouble = await self._trouble()
         self.metrics.away.set(trouble is not None)
         if not await self._can_keep():
             complaints.append("nothing can be kept: the store is not available")
@@ -176,11 +175,12 @@ class Node:
             waiting = await self.store.waiting_events(name)
             (self.metrics.waiting if name == CORE else self.metrics.copy_waiting.labels(name)).set(waiting)
 
-    def _channel_complaints(self) -> list[str]:
+    def _channel_complaints(self, *, polling: bool) -> list[str]:
+        """Without the store nobody can poll, and it is not the channel's fault."""
         return [
             f"channel {name}: {health.trouble or 'not running yet'}"
             for name, health in self.supervisor.health.items()
-            if Role.EDGE in self.roles and not self._works(name, health)
+            if Role.EDGE in self.roles and not self._works(name, health) and (polling or self.channels[name].listens)
         ]
 
     async def ready(self, seconds: float = 20) -> None:

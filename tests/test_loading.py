@@ -119,7 +119,7 @@ ONE_FAULT = {
     "core url with no host": ("http://127.0.0.1:9090/events", "http://:9090/", "  url", "core.url", "not an address"),
     "core url with an impossible host": ("http://127.0.0.1:9090/events", "http://a..b/", "  url", "core.url", "not an address"),
     "public url with a query": ("server:\n", "server:\n  public_url: https://h/?x=1\n", "  public", "server.public_url", "not an address"),
-    "unknown sink": ("sink: webhook", "sink: broker", "  sink", "core.sink", "'webhook' or 'file'"),
+    "unknown sink": ("sink: webhook", "sink: brokers", "  sink", "core.sink", "'webhook', 'broker' or 'file'"),
     "webhook without url": ('  url: "http://127.0.0.1:9090/events"\n', "", "core:", "core", "needs url"),
     "webhook without secret": (SECRET_LINE, "", "core:", "core", "needs secret"),
     "file without path": ("sink: webhook", "sink: file", "core:", "core", "needs path"),

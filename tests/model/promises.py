@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -114,7 +114,7 @@ class Promises:
         self._check_order(rows, steps)
         self._check_histories(connection, rows, steps)
 
-    def _check_said(self, connection: Connection, envelopes: dict[UUID, Envelope], rows: list[Any]) -> None:
+    def _check_said(self, connection: Connection, envelopes: dict[UUID, Envelope], rows: Sequence[Any]) -> None:
         """Each message of each envelope is in the books: the first of its identity filed, the others copies of it."""
         ended = dict(connection.execute(select(UNPACKED.c.envelope_id, UNPACKED.c.outcome)).all())
         by_address = {(row.envelope_id, row.position): row for row in rows}
@@ -142,13 +142,13 @@ class Promises:
         for flags in by_id.values():
             assert len(flags) - 1 <= sum(flags) and (len(flags) > 1 or not any(flags)), flags
 
-    def _check_effects(self, connection: Connection, rows: list[Any]) -> None:
+    def _check_effects(self, connection: Connection, rows: Sequence[Any]) -> None:
         said = Counter(Message.model_validate(row.content).text for row in rows if row.outcome in IN_A_MATTER)
-        assert self._world.core.texts() == said, self._world.core.texts() ^ said
+        assert self._world.core.texts() == said, (self._world.core.texts() - said, said - self._world.core.texts())
         owed = dict(connection.execute(select(MATTERS.c.id, MATTERS.c.revision)).all())
         assert self._world.core.heard == owed
 
-    def _check_order(self, rows: list[Any], steps: list[Any]) -> None:
+    def _check_order(self, rows: Sequence[Any], steps: Sequence[Any]) -> None:
         """A sender's messages are filed in the order in which their deliveries were acknowledged."""
         given_up = {step.subject for step in steps if step.step in GIVEN_UP}
         filed = {step.subject: place for place, step in enumerate(steps) if step.step in IN_A_MATTER}
@@ -181,7 +181,7 @@ class Promises:
                 arrived.setdefault(UUID(sent.receipt), (begun, sent.acknowledged))
         return arrived
 
-    def _check_histories(self, connection: Connection, rows: list[Any], steps: list[Any]) -> None:
+    def _check_histories(self, connection: Connection, rows: Sequence[Any], steps: Sequence[Any]) -> None:
         """Nobody looked, found nothing, and filed beside another: each caller's messages were counted one by one."""
         callers = {row.id: row.caller_id for row in rows}
         documents = connection.execute(select(EVENTS.c.payload)).scalars()
@@ -194,7 +194,7 @@ class Promises:
             assert sorted(counts) == list(range(1, len(counts) + 1)), counts
 
 
-def _pairs(rows: list[Any]) -> Iterator[tuple[Any, Any]]:
+def _pairs(rows: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
     return ((one, other) for one in rows for other in rows if one is not other)
 
 
