@@ -37,7 +37,7 @@ __all__ = ["postgresql"]
 
 T = TypeVar("T")
 
-EXAMPLES, STEPS = int(os.environ.get("LEDGER_EXAMPLES", "20")), int(os.environ.get("LEDGER_STEPS", "30"))
+EXAMPLES, STEPS = int(os.environ.get("LEDGER_EXAMPLES", "10")), int(os.environ.get("LEDGER_STEPS", "30"))
 SENDERS, ACCOUNTS = st.integers(1, 2), st.sampled_from(["desk", "hall"])
 WORDS = st.sampled_from(["", "", "", "", URGENT, BAD_WORDS, BAD_LETTER])
 ANSWERS = st.sampled_from([Says.OK] * 4 + [says for says in Says if says is not Says.OK])
@@ -220,6 +220,7 @@ def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Ground:
 
 
 def test_any_interleaving_keeps_every_promise(ground: Ground) -> None:
+    before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         run_state_machine_as_test(
@@ -228,9 +229,8 @@ def test_any_interleaving_keeps_every_promise(ground: Ground) -> None:
                 max_examples=EXAMPLES,
                 stateful_step_count=STEPS,
                 deadline=None,
-                database=None,
                 suppress_health_check=list(HealthCheck),
             ),
         )
     finally:
-        structlog.reset_defaults()
+        structlog.configure(**before)

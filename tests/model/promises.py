@@ -109,10 +109,19 @@ class Promises:
         envelopes = {row.id: read_envelope(row) for row in connection.execute(select(ENVELOPES))}
         rows = connection.execute(select(MESSAGES)).all()
         steps = connection.execute(select(TRANSITIONS).order_by(TRANSITIONS.c.sequence)).all()
+        self._check_keys({envelope.body for envelope in envelopes.values()})
         self._check_said(connection, envelopes, rows)
         self._check_effects(connection, rows)
         self._check_order(rows, steps)
         self._check_histories(connection, rows, steps)
+
+    def _check_keys(self, kept: set[bytes]) -> None:
+        """A key stands for one body, for ever."""
+        bodies: defaultdict[str, set[bytes]] = defaultdict(set)
+        for sent in self._world.sent:
+            if sent.letter.key is not None and sent.letter.body in kept:
+                bodies[sent.letter.key].add(sent.letter.body)
+        assert all(len(different) == 1 for different in bodies.values()), bodies
 
     def _check_said(self, connection: Connection, envelopes: dict[UUID, Envelope], rows: Sequence[Any]) -> None:
         """Each message of each envelope is in the books: the first of its identity filed, the others copies of it."""
