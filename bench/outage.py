@@ -267,7 +267,7 @@ def _effects(notes: list[tuple[float, str, str, int]], expected: int) -> dict[st
 
 
 async def bench(how_many: int) -> list[Outage]:
-    """On SQLite, and a tenth of it on PostgreSQL."""
+    """On SQLite, and a fiftieth of it on PostgreSQL."""
     with tempfile.TemporaryDirectory(prefix="outage-") as name, running_server() as postgresql:
         found = []
         databases = {"sqlite": f"sqlite:///{name}/gateway.db", "postgresql": postgresql.fresh_database()}
@@ -275,7 +275,7 @@ async def bench(how_many: int) -> list[Outage]:
             folder = Path(tempfile.mkdtemp(prefix=kind, dir=name))
             store = await open_store(url, folder / "keys.json", sinks=("core", "archive"))
             try:
-                found.append(await outage(store, folder, kind, how_many if kind == "sqlite" else how_many // 10))
+                found.append(await outage(store, folder, kind, how_many if kind == "sqlite" else how_many // 50))
             finally:
                 await store.close()
     return found

@@ -73,9 +73,9 @@ class Journal:
             await self._database.write(_put_aside)
             return await self._database.read(_batch)
 
-    async def is_more_than_a_batch(self) -> bool:
-        """Whether the next batch will not be the last."""
-        return await self._database.read(lambda connection: not _next(connection)[1])
+    async def is_empty(self) -> bool:
+        """Whether there is no next batch."""
+        return not await self._database.read(_next)
 
     async def forget(self, moved: Sequence[Moved]) -> None:
         """These are in the database."""
@@ -106,19 +106,18 @@ class Journal:
         await self._database.close()
 
 
-def _next(connection: Connection) -> tuple[list[UUID], bool]:
-    """The envelopes of the next batch, and whether they are all there are."""
+def _next(connection: Connection) -> list[UUID]:
+    """The envelopes of the next batch."""
     page = (
         select(WORK.c.subject, func.length(ENVELOPES.c.body))
         .join(ENVELOPES, ENVELOPES.c.id == WORK.c.subject)
         .where(WORK.c.stage != UNREADABLE)
         .order_by(WORK.c.sequence)
-        .limit(BATCH + 1)
+        .limit(BATCH)
     )
     found = connection.execute(page).all()
     fit = sum(size <= BATCH_BYTES for size in accumulate(size for _, size in found))
-    taken = found[: min(max(fit, 1), BATCH)]
-    return [subject for subject, _ in taken], len(taken) == len(found)
+    return [subject for subject, _ in found[: max(fit, 1)]]
 
 
 def _batch(connection: Connection) -> list[Moved]:
@@ -126,7 +125,7 @@ def _batch(connection: Connection) -> list[Moved]:
         select(ENVELOPES, BINDINGS.c.key, BINDINGS.c.digest, WORK.c.apparent)
         .join(WORK, WORK.c.subject == ENVELOPES.c.id)
         .outerjoin(BINDINGS, BINDINGS.c.envelope_id == ENVELOPES.c.id)
-        .where(ENVELOPES.c.id.in_(_next(connection)[0]))
+        .where(ENVELOPES.c.id.in_(_next(connection)))
         .order_by(WORK.c.sequence)
     )
     return [Moved(envelopes.read_envelope(row), row.key, row.digest, row.apparent) for row in connection.execute(page)]

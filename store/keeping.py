@@ -118,30 +118,28 @@ class Keeping:
             try:
                 if self._beside and self._membership.prepared:
                     await self._empty(journal)
-            except (StoreUnavailable, TimeoutError):
+            except StoreUnavailable:
                 pass  # still away
             except Exception as error:  # noqa: BLE001 - it must be tried again, whatever it was
                 log.error("journal_not_moved", error=type(error).__name__)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _empty(self, journal: Journal) -> None:
-        """Move everything, the last of it while nothing new is kept."""
+        """Move everything, in turns with whoever delivers: a crowd could fill it faster than it empties."""
         await self._database.write(envelopes.probe, seconds=PATIENCE_SECONDS)
-        moved = 0
-        while await journal.is_more_than_a_batch():
-            moved += await self._move(journal)
-        async with self._switch:
-            async with asyncio.timeout(PATIENCE_SECONDS):  # whoever delivers now waits for it
-                while more := await self._move(journal):
-                    moved += more
-            await journal.forget_bindings()
-            self._beside = False
+        moved = await self._move(journal, MOVE_SECONDS)  # nobody waits for the first, be it large or the database slow
+        while self._beside:
+            async with self._switch:
+                moved += await self._move(journal, PATIENCE_SECONDS)
+                if await journal.is_empty():
+                    await journal.forget_bindings()
+                    self._beside = False
         log.warning("journal_ended", moved=moved)
         await journal.shrink()
 
-    async def _move(self, journal: Journal) -> int:
+    async def _move(self, journal: Journal, seconds: float) -> int:
         batch = await journal.batch()
         if batch:
-            await self._database.write(lambda connection: envelopes.keep_moved(connection, batch), seconds=MOVE_SECONDS)
+            await self._database.write(lambda connection: envelopes.keep_moved(connection, batch), seconds=seconds)
             await journal.forget(batch)
         return len(batch)

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from tests.model.core import Says
-from tests.model.gate import Way
+from tests.model.gate import BESIDE, Way
 from tests.model.ground import File, Ground, Served
 from tests.model.letters import BAD_LETTER, BAD_WORDS, URGENT, Letter
 from tests.model.node import Node
@@ -38,13 +38,14 @@ __all__ = ["postgresql"]
 T = TypeVar("T")
 
 EXAMPLES, STEPS = int(os.environ.get("LEDGER_EXAMPLES", "10")), int(os.environ.get("LEDGER_STEPS", "30"))
-SENDERS, ACCOUNTS = st.integers(1, 2), st.sampled_from(["desk", "hall"])
+#: Mostly the same, so that they meet.
+SENDERS, ACCOUNTS = st.sampled_from([1, 1, 1, 2]), st.sampled_from(["desk", "desk", "hall"])
 WORDS = st.sampled_from(["", "", "", "", URGENT, BAD_WORDS, BAD_LETTER])
 ANSWERS = st.sampled_from([Says.OK] * 4 + [says for says in Says if says is not Says.OK])
 ANY = st.integers(0, 11)
-BUT = st.sampled_from(
-    [None, None, "core", "Outbox._", "Outbox.p", "Store._unpack", "Store.file", "Store.claim", "normalize", "parse"]
-)
+#: What moves a message on.
+WRITES = ("Store._unpack", "Store.file", "Store.give", "Store.postpone", "Outbox._", "Outbox.p")
+BUT = st.sampled_from([(), (), WRITES, *((one,) for one in ("core", "Outbox", "Store.file", "Store.claim", "parse"))])
 #: Most come back at once.
 RETURNS = st.sampled_from([True, True, False])
 #: What happens next: who of those that wait, and how it goes with a database and with the core.
@@ -112,14 +113,22 @@ class Ledger(RuleBasedStateMachine):
 
     @precondition(lambda self: self.world.at_work)
     @rule(which=ANY, but=BUT)
-    def flow(self, which: int, but: str | None) -> None:
+    def flow(self, which: int, but: tuple[str, ...]) -> None:
         """Everything happens that one node can do; or all but one thing, so that much of that waits at once."""
         self._run(self.world.flow(self._one(which, self.world.at_work), but=but))
 
-    @rule(which=st.lists(ANY, min_size=2, max_size=3), schedule=st.lists(ANY, min_size=1, max_size=12), lapse=ANY)
-    def race(self, which: list[int], schedule: list[int], lapse: int) -> None:
-        """Transactions at the same time, statement by statement."""
-        waiting = [e for e in self.world.gate.waiting() if e.what not in {"core", "parse", "normalize", "Outbox.due"}]
+    @rule(
+        which=st.lists(ANY, min_size=2, max_size=3),
+        schedule=st.lists(ANY, min_size=1, max_size=12),
+        lapse=ANY,
+        gather=st.booleans(),
+    )
+    def race(self, which: list[int], schedule: list[int], lapse: int, gather: bool) -> None:
+        """Transactions at the same time, statement by statement; ``gather``: those that matter, of all nodes."""
+        for node in self.world.at_work if gather else ():
+            self._run(self.world.flow(node, but=WRITES))
+        aside = BESIDE | {"Store.claim"} if gather else BESIDE
+        waiting = [entry for entry in self.world.gate.waiting() if entry.what not in aside]
         entries = list(dict.fromkeys(waiting[n % len(waiting)] for n in which)) if waiting else []
         if entries:
             note(", ".join(f"{entry.owner}: {entry.what}" for entry in entries))

@@ -333,7 +333,7 @@ async def test_a_core_that_is_not_there_is_tried_again() -> None:
     async with listening(answers(response())) as (url, _):
         pass  # now the port is closed
     async with webhook(url) as sink:
-        assert await sink.deliver(event()) == Retry("ConnectError")
+        assert await sink.deliver(event()) == Retry("ClientConnectorError")
 
 
 async def test_a_huge_answer_is_not_read_whole() -> None:

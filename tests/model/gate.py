@@ -75,6 +75,8 @@ TURN: ContextVar[Turn | None] = ContextVar("turn", default=None)
 BEAT = ("Membership._renew", "Membership.close")
 #: Reads that decide what is done next; the others pass.
 DECISIVE = ("Outbox.due",)
+#: What passes the gate and writes nothing.
+BESIDE = frozenset({"core", "parse", "normalize", *DECISIVE})
 
 
 @dataclass

@@ -20,7 +20,7 @@ from store.store import Store
 from store.tables import EVENTS, NODES
 from tests.model.clocks import Clocks
 from tests.model.core import Core, Says
-from tests.model.gate import Entry, Gate, Turn, Way
+from tests.model.gate import BESIDE, Entry, Gate, Turn, Way
 from tests.model.letters import Letter, Letters, LettersSettings, Sent
 from tests.model.loop import Loop
 from tests.model.node import Node
@@ -82,7 +82,7 @@ class World:
 
     async def crash(self, node: Node, unheard: int | None) -> None:
         """With ``unheard``, one of the things it asked of its database is done, and it is gone before it hears of it."""
-        writes = [e for e in self.gate.waiting(node.name) if e.what not in {"core", "parse", "normalize", "Outbox.due"}]
+        writes = [entry for entry in self.gate.waiting(node.name) if entry.what not in BESIDE]
         if unheard is not None and writes:
             entry = writes[unheard % len(writes)]
             entry.future.set_result(Way.SILENT)
@@ -167,11 +167,11 @@ class World:
         found = select(NODES.c.id).where(*lease)
         return await self.monitor._database.read(lambda connection: connection.execute(found).scalar()) is not None
 
-    async def flow(self, node: Node | None = None, *, but: str | None = None) -> None:
+    async def flow(self, node: Node | None = None, *, but: tuple[str, ...] = ()) -> None:
         """Everything happens that can, in order of arrival; ``but`` this waits."""
         for _ in range(MOST):
             waiting = self.gate.waiting(node.name if node else None)
-            going = [entry for entry in waiting if but is None or not entry.what.startswith(but)]
+            going = [entry for entry in waiting if not entry.what.startswith(but)]
             if not going:
                 return
             await self.let_through(going[0], Way.THROUGH)

