@@ -92,7 +92,6 @@ class Offload:
             raise Malformed(result.reason) if result.theirs else OwnFault(result.reason)
         return result
 
-
     @contextlib.asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
         """One of the places; given back early when the call turns out to be slow, so that a hang costs others little."""

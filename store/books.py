@@ -115,8 +115,8 @@ def _faults(recent: ColumnElement[bool], since: datetime | None) -> Iterator[tup
     )
 
     first = MESSAGES.alias("first")
-    known = select(first.c.id).where(first.c.id == MESSAGES.c.first_id).exists()
-    yield "redelivery of a message that is not there", messages.where(MESSAGES.c.outcome == Outcome.REDELIVERED, ~known)
+    there = select(first.c.id).where(first.c.id == MESSAGES.c.first_id).exists()
+    yield "redelivery of a message that is not there", messages.where(MESSAGES.c.outcome == Outcome.REDELIVERED, ~there)
 
     opened = (MESSAGES.c.matter_id == MATTERS.c.id, MESSAGES.c.outcome == Outcome.FILED)
     openers = select(func.count()).where(*opened).scalar_subquery()

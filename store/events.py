@@ -45,9 +45,7 @@ def lead_name(sink: str) -> str:
     return f"sink:{sink}"
 
 
-def owe_event(
-    connection: Connection, message_id: UUID, filing: Filing, sinks: Collection[str], at: datetime
-) -> None:
+def owe_event(connection: Connection, message_id: UUID, filing: Filing, sinks: Collection[str], at: datetime) -> None:
     """Write the event that a message gives, for every sink, in the transaction that writes the matter.
 
     The matter's row is locked. The event's id follows from the message's: filed again after a restore, it is the same.

@@ -18,7 +18,7 @@ from store.transactions import Database
 
 log = structlog.get_logger(__name__)
 
-#: Between two beats, and what one may take, seconds: two may fail before the lease lapses.
+#: Between two beats, and what one may take, seconds: one may fail before the lease lapses.
 BEAT_SECONDS, PATIENCE_SECONDS = 1.5, 1.5
 
 

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from tests.model.core import Says
-from tests.model.gate import BESIDE, Way
+from tests.model.gate import BESIDE, Entry, Way
 from tests.model.ground import File, Ground, Served
 from tests.model.letters import BAD_LETTER, BAD_WORDS, URGENT, Letter
 from tests.model.node import Node
@@ -46,6 +46,8 @@ ANY = st.integers(0, 11)
 #: What moves a message on.
 WRITES = ("Store._unpack", "Store.file", "Store.give", "Store.postpone", "Outbox._", "Outbox.p")
 BUT = st.sampled_from([(), (), WRITES, *((one,) for one in ("core", "Outbox", "Store.file", "Store.claim", "parse"))])
+#: Who takes part in a race, and who of them is let go when.
+CROWD, SCHEDULE = st.lists(ANY, min_size=2, max_size=3), st.lists(ANY, min_size=1, max_size=12)
 #: Most come back at once.
 RETURNS = st.sampled_from([True, True, False])
 #: What happens next: who of those that wait, and how it goes with a database and with the core.
@@ -117,19 +119,29 @@ class Ledger(RuleBasedStateMachine):
         """Everything happens that one node can do; or all but one thing, so that much of that waits at once."""
         self._run(self.world.flow(self._one(which, self.world.at_work), but=but))
 
-    @rule(
-        which=st.lists(ANY, min_size=2, max_size=3),
-        schedule=st.lists(ANY, min_size=1, max_size=12),
-        lapse=ANY,
-        gather=st.booleans(),
-    )
-    def race(self, which: list[int], schedule: list[int], lapse: int, gather: bool) -> None:
-        """Transactions at the same time, statement by statement; ``gather``: those that matter, of all nodes."""
-        for node in self.world.at_work if gather else ():
-            self._run(self.world.flow(node, but=WRITES))
-        aside = BESIDE | {"Store.claim"} if gather else BESIDE
-        waiting = [entry for entry in self.world.gate.waiting() if entry.what not in aside]
-        entries = list(dict.fromkeys(waiting[n % len(waiting)] for n in which)) if waiting else []
+    @rule(which=CROWD, schedule=SCHEDULE, lapse=ANY)
+    def race(self, which: list[int], schedule: list[int], lapse: int) -> None:
+        """Transactions at the same time, statement by statement."""
+        self._race(self.world.gate.waiting(), which, schedule, lapse)
+
+    @precondition(lambda self: self.world.at_work)
+    @rule(which=CROWD, schedule=SCHEDULE, lapse=ANY, sender=SENDERS, account=ACCOUNTS)
+    def meet(self, which: list[int], schedule: list[int], lapse: int, sender: int, account: str) -> None:
+        """One more message comes while others are filed and told of: all that is then written meets."""
+        for node in self.world.at_work:
+            self._run(self.world.flow(node, but=("Store.file", "Outbox._")))
+        self._send(which[0], self.world.letter(sender, account, [""]))
+        if schedule[0] % 2:
+            for node in self.world.at_work:
+                self._run(self.world.flow(node, but=WRITES))
+        else:
+            self._run(self.world.flow(but=("Store.file", "Outbox._")))
+        writes = [entry for entry in self.world.gate.waiting() if entry.what.startswith(WRITES)]
+        self._race(writes, which, schedule, lapse)
+
+    def _race(self, waiting: list[Entry], which: list[int], schedule: list[int], lapse: int) -> None:
+        writes = [entry for entry in waiting if entry.what not in BESIDE]
+        entries = list(dict.fromkeys(writes[n % len(writes)] for n in which)) if writes else []
         if entries:
             note(", ".join(f"{entry.owner}: {entry.what}" for entry in entries))
             self._run(self.world.race(entries, schedule, lapse))

@@ -3,117 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
-import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
-from sqlalchemy import select
 
-from normalizer.model import Binding, Envelope, Kept
+from normalizer.model import Envelope, Kept
 from store.envelopes import StateWrite
 from store.errors import BindingReused, StoreUnavailable
-from store.keys import load_or_create
-from store.opening import Standby, open_store
 from store.store import Store
-from store.tables import ENVELOPES, WORK
-from store.values import Stage
-from tests.killed import killed_at
-from tests.line import Line, line_to
-from tests.store.conftest import envelope, run
+from tests.line import Line
+from tests.store.beside import (
+    LOOK,
+    PATIENCE,
+    away,
+    balanced,
+    bound,
+    emptied,
+    line,
+    locked,
+    node,
+    opens,
+    queue,
+    until,
+    url,
+)
+from tests.store.conftest import envelope
 
-#: Instead of the two seconds and the one of production.
-PATIENCE, LOOK = 0.5, 0.05
-Opens = Callable[..., Awaitable[Store]]
-
-
-@pytest.fixture
-def url(postgresql_url: str) -> str:
-    return postgresql_url
-
-
-@pytest.fixture
-async def line(postgresql_url: str) -> AsyncIterator[tuple[Line, str]]:
-    async with line_to(postgresql_url) as found:
-        yield found
-
-
-@pytest.fixture
-async def opens(
-    line: tuple[Line, str], key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Opens]:
-    """Opens nodes with a journal each, over a line that can be cut."""
-    monkeypatch.setattr("store.keeping.PATIENCE_SECONDS", PATIENCE)
-    monkeypatch.setattr("store.keeping.LOOK_SECONDS", LOOK)
-    async with AsyncExitStack() as stack:
-
-        async def open_() -> Store:
-            store = await open_store(line[1], key_file, standby=Standby(tmp_path / "journal"))
-            stack.push_async_callback(store.close)
-            return store
-
-        yield open_
-
-
-@pytest.fixture
-async def node(opens: Opens) -> Store:
-    return await opens()
-
-
-@contextlib.asynccontextmanager
-async def locked(url: str) -> AsyncIterator[None]:
-    """Nobody else can write envelopes meanwhile."""
-    connection = await asyncpg.connect(url)
-    try:
-        async with connection.transaction():
-            await connection.execute("LOCK TABLE envelopes")
-            yield
-    finally:
-        await connection.close()
-
-
-async def until(true: Callable[[], Awaitable[Any]], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not await true():
-            await asyncio.sleep(0.01)
-
-
-async def emptied(store: Store) -> None:
-    """The journal is empty, and the database takes everything again."""
-    await until(lambda: asyncio.sleep(0, not store._keeping._beside))
-
-
-async def queue(store: Store) -> list[Any]:
-    """The envelopes to be unpacked, in the order in which that will be done."""
-    rows = await run(store, select(WORK.c.subject).where(WORK.c.stage == Stage.UNPACK).order_by(WORK.c.sequence))
-    return [row.subject for row in rows]
-
-
-async def balanced(store: Store, envelopes: int) -> None:
-    books = await store.reconcile()
-    assert (books.envelopes, books.offending) == (envelopes, [])
-    rows = await run(store, select(ENVELOPES.c.id))
-    assert len({row.id for row in rows}) == envelopes
-
-
-def bound(key: str, body: bytes = b"raw") -> Envelope:
-    return envelope(body, binding=Binding(key, hashlib.sha256(body).digest()))
-
-
-@contextlib.asynccontextmanager
-async def away(line: Line) -> AsyncIterator[None]:
-    """No connection stays or is made."""
-    line.cut()
-    try:
-        yield
-    finally:
-        line.mend()
+__all__ = ["line", "node", "opens", "url"]
 
 
 @pytest.mark.parametrize("how", ["cut", "locked"])
@@ -286,101 +203,3 @@ async def test_what_moves_a_cursor_is_refused_meanwhile_and_taken_afterwards(
     await node.keep(envelope(), move)
     assert await node.state("letters", "offset") == "8"
     await balanced(node, 2)
-
-
-# -- starting while it is away -----------------------------------------------------------------------------------------
-
-
-async def test_a_node_that_stops_and_starts_while_the_database_is_away_moves_all_of_it(
-    opens: Opens, line: tuple[Line, str]
-) -> None:
-    first, sent = await opens(), [envelope(f"{n}".encode()) for n in range(6)]
-    await first.keep(sent[0])
-    async with away(line[0]):
-        await first.keep(sent[1])
-        await first.close()
-        for one in sent[2:5]:
-            node = await opens()
-            assert node.trouble is not None
-            await node.keep(one)
-            if one is not sent[4]:
-                await node.close()
-        assert await node.journaled() == 4
-    await emptied(node)
-    await until(lambda: asyncio.sleep(0, node.trouble is None))
-    await node.keep(sent[5])
-    assert await queue(node) == [one.id for one in sent]
-    await balanced(node, 6)
-
-
-async def test_a_killed_node_leaves_its_journal_to_the_next(
-    opens: Opens, line: tuple[Line, str], key_file: Path, tmp_path: Path
-) -> None:
-    """Killed between acknowledgements, in the middle of a move, and before it has forgotten what it moved."""
-    await (await opens()).close()
-    told, steps = tmp_path / "told", itertools.count(1)
-    while await asyncio.to_thread(killed_at, next(steps), _works, line[1], key_file, tmp_path):
-        pass
-    acknowledged = told.read_text().split()
-    assert next(steps) > 6 and len(acknowledged) > 10
-    node = await opens()
-    await emptied(node)
-    found = {found.body.decode() for found in await node.envelopes()}
-    assert set(acknowledged) <= found
-    await balanced(node, len(found))
-
-
-def _works(count: Callable[..., None], url: str, key_file: Path, folder: Path) -> None:
-    asyncio.run(_takes_and_moves(count, url, key_file, folder))
-
-
-async def _takes_and_moves(count: Callable[..., None], url: str, key_file: Path, folder: Path) -> None:
-    """In a child: takes deliveries while the database is away, then moves them; ``count`` stands at each step."""
-    from store import keeping  # noqa: PLC0415 - the child's own, to be changed
-
-    keeping.PATIENCE_SECONDS = 0.3
-    store = await open_store(url, key_file, standby=Standby(folder / "journal"))
-    journal, beside = store._keeping._journal, store._keeping
-    assert journal is not None
-    beside._beside = True
-    with (folder / "told").open("a") as told:
-        for number in range(3):
-            one = envelope(f"{time.monotonic_ns()}-{number}".encode())
-            await store.keep(one)
-            told.write(one.body.decode() + "\n")
-            told.flush()
-            count()
-    forget = journal.forget
-
-    async def forgets(moved: Any) -> None:
-        count()
-        await forget(moved)
-        count()
-
-    journal.forget = forgets  # type: ignore[method-assign]
-    while beside._beside:
-        await asyncio.sleep(0.01)
-    count()
-    await store.close()
-
-
-async def test_without_its_key_file_no_node_starts_while_the_database_is_away(
-    line: tuple[Line, str], key_file: Path, tmp_path: Path
-) -> None:
-    line[0].cut()
-    with pytest.raises(StoreUnavailable):
-        await open_store(line[1], key_file, standby=Standby(tmp_path / "journal"))
-    assert not key_file.exists() and not (tmp_path / "journal").exists()
-
-
-async def test_a_node_that_started_blind_with_other_keys_writes_nothing_into_the_database_and_says_why(
-    store: Store, opens: Opens, line: tuple[Line, str], key_file: Path
-) -> None:
-    key_file.unlink()
-    load_or_create(key_file, fresh=True)
-    async with away(line[0]):
-        blind = await opens()
-        await blind.keep(envelope())
-    await until(lambda: asyncio.sleep(0, "key file does not belong" in str(blind.trouble)))
-    assert await blind.journaled() == 1
-    await balanced(store, 0)
