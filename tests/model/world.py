@@ -225,7 +225,11 @@ class World:
     # -- faults stop -----------------------------------------------------------------------------------------------
 
     async def recover(self) -> None:
-        """All nodes run, the core answers, and whoever was not told that we have his letter sends it again."""
+        """All nodes run, the core answers, and whoever was not told that we have his letter sends it again.
+
+        The nodes' clocks were wrong and are put right: nothing may wait until they show the old time again.
+        """
+        self.clocks.wall -= timedelta(hours=11)
         await self.thaw_all()
         await self.start_all()
         await self.settle()
