@@ -61,7 +61,7 @@ async def test_poison_ends_by_itself_and_neighbours_flow(
 ) -> None:
     await poisoned.send("say", sender="0", message_id="warm")  # the workers have started
     await poisoned.gateway.settle()
-    await poisoned.send(do, message_id="poison")
+    await poisoned.send(do, sender="poisoner", message_id="poison")
     started = time.monotonic()
     for n in range(5):
         await poisoned.send("say", sender=str(n), message_id=f"n{n}")
@@ -158,7 +158,7 @@ async def test_poison_that_waits_for_its_next_try_takes_no_place_from_the_rest(
         await poisoned.send("say", sender="0", message_id="warm")
         await gateway.settle()
         for n in range(8):
-            await poisoned.send("hang", message_id=f"h{n}")
+            await poisoned.send("hang", sender=f"poisoner-{n}", message_id=f"h{n}")
         async with asyncio.timeout(30):
             while not any(work.attempts for work in gateway.node.pipeline._under_way[Stage.UNPACK].values()):
                 await asyncio.sleep(0.01)
