@@ -46,7 +46,8 @@ def claim(
     suspects = limit if suspects is None else suspects
     idle = WORK.c.sequence.not_in(sorted(under_way))
     held = select(WORK).where(WORK.c.holder == node_id, WORK.c.stage == stage, idle, alive(connection, node_id))
-    rows = list(connection.execute(held.order_by(WORK.c.sequence).limit(limit + suspects)))
+    # sorted here: asked for an order and a limit, PostgreSQL may walk a million rows of the queue to find these few
+    rows = sorted(connection.execute(held))[: limit + suspects]
     failed = sum(row.attempts > 0 for row in rows)
     free = _free(connection, _fresh(stage).where(idle), limit - len(rows) + failed)
     for again in _again(stage, now):
