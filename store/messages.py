@@ -100,7 +100,7 @@ def _write_unpacked(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 def _message_row(keyring: Keyring, unpacking: Unpacking, position: int, message: Message) -> dict[str, Any]:
     address = _address(message)
-    named = keyring.mark("provider", *address, message.provider_id) if message.provider_id else None
+    named = provider_mark(keyring, address, message.provider_id) if message.provider_id else None
     return {
         "id": derived(unpacking.envelope.id, "message", position),
         "envelope_id": unpacking.envelope.id,
@@ -131,6 +131,11 @@ def _name(unpacking: Unpacking, position: int, message: Message) -> tuple[str | 
 
 def _address(message: Message) -> tuple[str, ...]:
     return message.key_space, message.account, message.sender.type, message.sender.value
+
+
+def provider_mark(keyring: Keyring, address: tuple[str, ...], provider_id: str) -> bytes:
+    """What names a message at its provider; ``address``: key space, account, the sender's type and value."""
+    return keyring.mark("provider", *address, provider_id)
 
 
 def sender_mark(keyring: Keyring, message: Message) -> bytes:
@@ -227,9 +232,3 @@ def get_message(connection: Connection, message_id: UUID) -> KeptMessage:
         message=Message.model_validate(row.content),
         flags=tuple(row.flags.split()),
     )
-
-
-def of_envelope(connection: Connection, envelope_id: UUID) -> tuple[Message, ...]:
-    """An envelope's messages in order."""
-    rows = select(MESSAGES.c.content).where(MESSAGES.c.envelope_id == envelope_id).order_by(MESSAGES.c.position)
-    return tuple(Message.model_validate(content) for content in connection.execute(rows).scalars())

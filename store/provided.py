@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, select
 from normalizer.model import Contact, Envelope
 from store.envelopes import read_envelope
 from store.keys import Keyring
+from store.messages import provider_mark
 from store.tables import ENVELOPES, MESSAGES
 
 #: Envelopes of one page, and bytes of them unless the first alone is larger.
@@ -38,8 +39,8 @@ def known(connection: Connection, keyring: Keyring, asked: Sequence[Provided]) -
 
 
 def _mark(keyring: Keyring, one: Provided) -> bytes:
-    """As ``store/messages.py`` writes it beside each message."""
-    return keyring.mark("provider", one.key_space, one.account, one.sender.type, one.sender.value, one.provider_id)
+    address = (one.key_space, one.account, one.sender.type, one.sender.value)
+    return provider_mark(keyring, address, one.provider_id)
 
 
 def deliveries(

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from normalizer.model import Envelope, HotlineMatter, Kept, KeptMessage, Message, Outcome
+from normalizer.model import Envelope, HotlineMatter, Kept, KeptMessage, Outcome
 from store import books, dossiers, envelopes, events, matters, messages, provided, queue, replay
 from store.dossiers import Dossier
 from store.envelopes import StateWrite
@@ -166,10 +166,6 @@ class Store:
     async def message(self, message_id: UUID) -> KeptMessage:
         """One message by our id."""
         return await self._database.read(lambda connection: messages.get_message(connection, message_id))
-
-    async def messages(self, envelope_id: UUID) -> tuple[Message, ...]:
-        """An envelope's messages as they were read when it was unpacked."""
-        return await self._database.read(lambda connection: messages.of_envelope(connection, envelope_id))
 
     # -- matters ---------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,21 @@ from tests.conftest import missing
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A folder that is a disk of 16 MiB."""
-    folder = tmp_path / "disk"
+    with mounted_at(tmp_path / "disk") as folder:
+        yield folder
+
+
+@contextmanager
+def mounted_at(folder: Path) -> Iterator[Path]:
+    """Make the folder a disk of 16 MiB until the block ends."""
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder], capture_output=True)
     if mounted.returncode:
         missing("the right to mount a small disk")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def fill(disk: Path, leave: int = 0) -> Path:

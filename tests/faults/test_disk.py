@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import orjson
 import pytest
 
 from channels.simulated.app import AppPeer
-from tests.conftest import missing
+from tests.disks import mounted_at
 from tests.faults.conftest import FULL
 from tests.faults.ledger import examine, result
 from tests.faults.load import Letter, Load
@@ -31,13 +30,8 @@ RESUMED = 10.0
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """16 MiB for the data folder."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder], capture_output=True)
-    if mounted.returncode:
-        missing("the right to mount a small disk")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    with mounted_at(tmp_path / "data") as folder:
+        yield folder
 
 
 @pytest.fixture

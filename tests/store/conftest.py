@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 import uuid_utils.compat
-from sqlalchemy import Executable, Row, update
+from sqlalchemy import Executable, Row, select, update
 
 from normalizer.model import (
     Assurance,
@@ -37,7 +37,7 @@ from store.errors import StoreUnavailable
 from store.messages import Unpacking
 from store.opening import open_store
 from store.store import Store
-from store.tables import NODES
+from store.tables import MESSAGES, NODES
 from store.values import Decide, DueEvent, Filing, Stage, Work
 from tests.postgres import Server, postgresql
 
@@ -253,6 +253,12 @@ async def run(store: Store, statement: Executable) -> Sequence[Row[Any]]:
         return result.all() if result.returns_rows else []
 
     return await store._database.write(transaction)
+
+
+async def said_in(store: Store, envelope_id: UUID) -> tuple[Message, ...]:
+    """An envelope's messages as they were read when it was unpacked."""
+    rows = select(MESSAGES.c.content).where(MESSAGES.c.envelope_id == envelope_id).order_by(MESSAGES.c.position)
+    return tuple(Message.model_validate(row.content) for row in await run(store, rows))
 
 
 def count_writes(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[None]:

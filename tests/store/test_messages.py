@@ -13,7 +13,7 @@ from store.queue import work_row
 from store.store import Store
 from store.tables import MESSAGES, TRANSITIONS, WORK
 from store.values import Stage
-from tests.store.conftest import NOW, envelope, message, run, sender, to_digest, unpacked, unpacking, work_of
+from tests.store.conftest import NOW, envelope, message, run, said_in, sender, to_digest, unpacked, unpacking, work_of
 
 REDELIVERED = (Outcome.REDELIVERED,)
 LATER = NOW + timedelta(seconds=1)
@@ -129,13 +129,13 @@ async def test_a_message_comes_back_as_it_was_read(store: Store) -> None:
     assert (kept.message, kept.envelope_id, kept.channel, kept.kind) == (said, one.id, "letters", "letter")
     assert kept.received_at == one.received_at
     assert kept.flags == ("stale_clock", "charset_guessed")
-    assert await store.messages(one.id) == (said,)
+    assert await said_in(store, one.id) == (said,)
 
 
 async def test_an_envelope_may_hold_several_messages_in_order(store: Store) -> None:
     said = [message(str(number), str(number)) for number in range(5)]
     one = await unpacked(store, *said)
-    assert await store.messages(one.id) == tuple(said)
+    assert await said_in(store, one.id) == tuple(said)
     books = await store.reconcile()
     assert books.balanced and (books.unpacked, books.messages, books.pending) == (1, 5, 0)
 

@@ -18,6 +18,7 @@ from tests.store.conftest import (
     message,
     new_matter,
     run,
+    said_in,
     sender,
     to_digest,
     unpacked,
@@ -47,7 +48,7 @@ async def test_an_envelope_that_could_not_be_unpacked_is_queued_again(store: Sto
     assert await store.requeue(one.id, NOW) == 0, "it is in the queue already"
 
     await store.unpack(Unpacking(work, one, (message(),), NOW))
-    assert await store.messages(one.id) == (message(),)
+    assert await said_in(store, one.id) == (message(),)
     books = await store.reconcile()
     assert books.balanced and books.outcomes[outcome] == 0
     steps = await run(store, select(TRANSITIONS.c.step).order_by(TRANSITIONS.c.sequence))
