@@ -14,9 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from platform import python_version
 from statistics import median
 from typing import IO
 
@@ -27,7 +25,7 @@ from rich.progress import track
 from rich.table import Table
 
 from bench import messages
-from bench.contenders import ROOT, Contender, kill, serving, settings
+from bench.contenders import ROOT, Contender, circumstances, kill, serving, settings
 from bench.load import MEASURED, Job, Report
 from channels.base import AnyChannel
 from channels.simulated.app import AppPeer
@@ -35,7 +33,6 @@ from channels.simulated.wechat import WeChatPeer
 from gateway.demo.secrets import make_secrets
 from gateway.loading import load_config
 from store.opening import open_store
-from store.sqlite import sqlite_driver
 
 RESULTS = ROOT / "bench" / "results" / "ack.json"
 #: Requests built for each second of load; when a quicker gateway has used them up, measuring ends early.
@@ -259,10 +256,7 @@ def slow(found: Sequence[Figures]) -> list[str]:
 def write(found: Sequence[Figures], *, short: bool) -> None:
     """bench/results/ack.json."""
     document = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "python": python_version(),
-        "sqlite": sqlite_driver().sqlite_version,
-        "cores": os.cpu_count(),
+        **circumstances(),
         "short": short,
         "ratio_to_bare": {name: median(f.ratio for f in of(found, name)) for name in names()},
         "cpu_ratio_to_bare": {name: median(f.cpu_ratio for f in of(found, name)) for name in names()},

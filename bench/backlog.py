@@ -32,7 +32,7 @@ from sqlalchemy import Connection
 
 from bench import messages
 from bench.ack import load
-from bench.contenders import ROOT, Contender, serving, settings
+from bench.contenders import ROOT, Contender, circumstances, serving, settings
 from bench.load import Job, Report
 from channels.simulated.app import AppPeer
 from gateway.demo.secrets import make_secrets
@@ -208,7 +208,7 @@ def bench(plan: Plan) -> dict[str, Any]:
             for stored in (None, folder / "filled")
         ]
     return {
-        "at": f"{datetime.now(UTC):%Y-%m-%d}",
+        **circumstances(),
         "claims": [asdict(on_sqlite), asdict(on_postgresql)],
         "served": [asdict(one) for one in served],
         "ratios": _ratios(served),

@@ -11,13 +11,27 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from platform import python_version
 from typing import Any, Literal
 
 import yaml
 
+from store.sqlite import sqlite_driver
+
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 30.0
+
+
+def circumstances() -> dict[str, Any]:
+    """What every result says of the day and the machine it was measured on."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": python_version(),
+        "sqlite": sqlite_driver().sqlite_version,
+        "cores": os.cpu_count(),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
@@ -25,7 +24,7 @@ import yaml
 from rich.console import Console
 from sqlalchemy import Connection, select
 
-from bench.contenders import ROOT
+from bench.contenders import ROOT, circumstances
 from gateway.demo.secrets import make_secrets
 from gateway.loading import load_config
 from gateway.node import Node, Role, open_node_store, running
@@ -134,7 +133,7 @@ async def bench(plan: Plan) -> dict[str, Any]:
     """Alone, then beside poison."""
     alone, beside = await measure(plan, beside_poison=False), await measure(plan, beside_poison=True)
     return {
-        "at": f"{datetime.now(UTC):%Y-%m-%d}",
+        **circumstances(),
         "runs": [asdict(alone), asdict(beside)],
         "p99_ratio": beside.p99_ms / alone.p99_ms,
         "poison_isolated": beside.outcomes.get("failed", 0) == int(plan.seconds / plan.poison_each),

@@ -19,7 +19,6 @@ from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
-from platform import python_version
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +29,7 @@ from rich.console import Console
 from rich.table import Table as Shown
 from sqlalchemy import Connection, Table
 
-from bench.contenders import ROOT
+from bench.contenders import ROOT, circumstances
 from bench.messages import TEXT
 from channels.base import Admission, AnyChannel
 from gateway.demo.secrets import make_secrets
@@ -42,7 +41,6 @@ from normalizer.title import title
 from normalizer.tracking import tracking_code
 from store.bulk import insert_rows
 from store.opening import open_store
-from store.sqlite import sqlite_driver
 from store.tables import CALLERS, ENVELOPES, MATTERS, MESSAGES, UNPACKED
 
 RESULTS = ROOT / "bench" / "results" / "replay.json"
@@ -243,10 +241,7 @@ def complaints(runs: Sequence[Run]) -> list[str]:
 def write(runs: Sequence[Run], *, short: bool) -> None:
     """bench/results/replay.json."""
     document = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "python": python_version(),
-        "sqlite": sqlite_driver().sqlite_version,
-        "cores": os.cpu_count(),
+        **circumstances(),
         "short": short,
         "runs": [asdict(run) for run in runs],
     }

@@ -14,7 +14,6 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from sqlalchemy import Connection, text
 
 from bench import messages
 from bench.ack import channels_of
-from bench.contenders import ROOT, Contender, serving
+from bench.contenders import ROOT, Contender, circumstances, serving
 from bench.load import Job, cpu_seconds, drive
 from channels.simulated.app import AppPeer
 from gateway.demo.secrets import make_secrets
@@ -162,7 +161,7 @@ async def bench(how_many: int) -> dict[str, Any]:
         reckon("country, a hundred times", 40_000_000, 100, 256, per_node, each),
     ]
     return {
-        "at": f"{datetime.now(UTC):%Y-%m-%d}",
+        **circumstances(),
         "costs": [asdict(one) for one in costs],
         "tables": tables,
         "bytes_per_message": each,
