@@ -31,6 +31,9 @@ T = TypeVar("T")
 SQLITE_SOUND = (3, 51, 3)
 #: Pages between checkpoints: 20,000 instead of 1,000 gives a third more rows a second (docs/decisions/0002).
 CHECKPOINT_PAGES = 20_000
+#: Of a small disk, the log takes this share before it is folded into the file, or SQLite's own 1,000 pages if that is more:
+#: a log that fills the disk could not be folded any more.
+LOG_SHARE, LEAST_PAGES, PAGE_BYTES = 0.02, 1000, 4096
 
 
 class SQLite(Database):
@@ -181,6 +184,12 @@ def sqlite_driver() -> ModuleType:
     return module
 
 
+def _checkpoint_pages(folder: Path) -> int:
+    disk = os.statvfs(folder)
+    share = int(disk.f_blocks * disk.f_frsize * LOG_SHARE) // PAGE_BYTES
+    return min(CHECKPOINT_PAGES, max(LEAST_PAGES, share))
+
+
 def _sqlite_engine(path: Path) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)), module=sqlite_driver(), pool_size=3, hide_parameters=True
@@ -192,7 +201,7 @@ def _sqlite_engine(path: Path) -> Engine:
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",
-            f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+            f"wal_autocheckpoint={_checkpoint_pages(path.parent)}",
             "busy_timeout=30000",
             "foreign_keys=ON",
         ):

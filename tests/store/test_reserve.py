@@ -120,3 +120,14 @@ async def test_without_a_reserve_a_full_disk_is_still_only_a_refusal(small_disk:
     await store.keep(envelope(bytes(300_000)))
     assert len(await store.envelopes()) == 1
     await store.close()
+
+
+async def test_the_log_of_a_small_disk_is_folded_before_it_fills_the_disk(tmp_path: Path, small_disk: Path) -> None:
+    store = await open_store(sqlite_url(small_disk), tmp_path / "keys.json")
+    try:
+        for _ in range(60):  # each commit writes its pages anew: together several times the disk
+            await asyncio.gather(*(store.keep(envelope(body=bytes(4096))) for _ in range(30)))
+            size = sum(file.stat().st_size for file in small_disk.iterdir() if file.name.endswith("-wal"))
+            assert size < 6 * MEGABYTE
+    finally:
+        await store.close()
