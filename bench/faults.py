@@ -1,6 +1,7 @@
 """Run every fault and print the table: make faults (SHORT=1: small numbers, a few minutes).
 
-The tests of tests/faults write a line per fault; the table goes to bench/results/faults.json after a full run.
+The tests of tests/faults write a line per fault; the table goes to bench/results/faults.json after a full run. With an
+argument, pytest's ``-k``, only some are run, and their lines take the place of the former ones.
 """
 
 from __future__ import annotations
@@ -23,16 +24,21 @@ RESULTS = ROOT / "bench" / "results" / "faults.json"
 COLUMNS = ("fault", "store", "runs", "lost", "doubled", "worst_recovery_seconds")
 
 
-def run(*, short: bool) -> tuple[int, list[dict[str, Any]]]:
+def run(which: str, *, short: bool) -> tuple[int, list[dict[str, Any]]]:
     """Pytest's exit code, and a row for each fault and store."""
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         lines = Path(folder, "results")
         environment = os.environ | {"FAULTS_RESULTS": str(lines)} | ({} if short else {"FAULTS": "full"})
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--show-capture=no", "tests/faults"]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--show-capture=no", "-k", which, "tests/faults"]
         code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
         found = lines.read_text(encoding="utf-8").splitlines() if lines.exists() else []
-    rows: list[dict[str, Any]] = [json.loads(line) for line in found]
-    return code, sorted(rows, key=lambda row: (row["fault"], row["store"]))
+    return code, [json.loads(line) for line in found]
+
+
+def joined(former: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each fault and store, the newer one."""
+    newest = {(row["fault"], row["store"]): row for row in (*former, *rows)}
+    return [newest[key] for key in sorted(newest)]
 
 
 def show(rows: list[dict[str, Any]]) -> None:
@@ -45,8 +51,10 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Run, print, write; the exit code is that of the tests."""
-    short = bool(os.environ.get("SHORT"))
-    code, rows = run(short=short)
+    short, which = bool(os.environ.get("SHORT")), " ".join(sys.argv[1:])
+    code, rows = run(which, short=short)
+    former = json.loads(RESULTS.read_text(encoding="utf-8")) if which and RESULTS.exists() else []
+    rows = joined(former, rows)
     show(rows)
     if not short and rows:
         RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

@@ -5,6 +5,9 @@ Three shapes:
 * webhook: ``authenticate`` and ``parse`` (and ``challenge``, ``acknowledge``, ``refuse`` where the protocol says so)
 * polling and server: ``run`` and ``parse``
 
+Any of them may write back: ``send`` (and ``ride``, where an answer fits into the acknowledgement), and fetch what a
+citizen sent beside words: ``download``.
+
 An adapter declares what it wants served (``routes``) and never imports the server; it never touches the database: it is
 handed ``deliver`` and, for ``run``, ``state``.
 """
@@ -12,7 +15,7 @@ handed ``deliver`` and, for ``run``, ``state``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -22,10 +25,19 @@ from urllib.parse import parse_qs
 
 import uuid_utils.compat
 
-from channels.errors import ChannelError, Rebound, Unacceptable, Unauthenticated, Unavailable
+from channels.errors import (
+    ChannelError,
+    Missing,
+    Rebound,
+    Unacceptable,
+    Unauthenticated,
+    Unavailable,
+    Undeliverable,
+)
 from channels.recount import Period, Told, Unanswered
 from channels.settings import ChannelSettings, WebhookSettings
-from normalizer.model import Binding, Envelope, Kept, Parsed
+from normalizer.model import Binding, ContactType, Envelope, Kept, Parsed
+from normalizer.reply import Limit, Outgoing, Sent
 
 
 @dataclass(frozen=True)
@@ -122,8 +134,24 @@ class State(Protocol):
         """Compare and set outside any delivery; False when another was faster."""
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """What ``download`` fetched."""
+
+    content: bytes
+    #: IANA media type as the provider says it; the content decides.
+    media_type: str | None = None
+    #: As the provider names it.
+    name: str | None = None
+
+
 def _uncounted(reason: str) -> None:
     """Stand-in until the gateway hangs in its counter."""
+
+
+async def _unanswered(_kept: Kept) -> Outgoing | None:
+    """Stand-in until the gateway hangs in its replies."""
+    return None
 
 
 S = TypeVar("S", bound=ChannelSettings)
@@ -141,6 +169,12 @@ class Channel(ABC, Generic[S]):
 
     #: True for a server of its own, which sets ``address`` once it listens.
     listens: ClassVar[bool] = False
+    #: People write here in pieces: what one sends within the settle window is one matter.
+    conversational: ClassVar[bool] = False
+    #: Types of contact that ``send`` can write to; empty: this channel only listens.
+    reaches: ClassVar[frozenset[ContactType]] = frozenset()
+    #: The reply windows, by the name that ``Message.opens`` and ``Notice.opens`` give; empty: at any time.
+    reply_limits: ClassVar[Mapping[str, Limit]] = {}
 
     def __init__(self, name: str, settings: S) -> None:
         self.name = name
@@ -149,6 +183,8 @@ class Channel(ABC, Generic[S]):
         self.address: tuple[str, int] | None = None
         #: Counts a refusal that ``receive`` does not see (a server of its own), by a one-word reason.
         self.refused: Callable[[str], None] = _uncounted
+        #: Waits up to ``ride_seconds`` for the reply to what was just kept; the same one for each of its redeliveries.
+        self.answer: Callable[[Kept], Awaitable[Outgoing | None]] = _unanswered
 
     @abstractmethod
     def parse(self, envelope: Envelope) -> Parsed:
@@ -177,6 +213,23 @@ class Channel(ABC, Generic[S]):
         that number their deliveries. What is told before Unanswered counts.
         """
         raise Unanswered("unsupported")
+
+    async def send(self, outgoing: Outgoing, state: State) -> Sent:
+        """Hand a reply to the provider. One node at a time does this for a channel; ``state`` is the channel's own map.
+
+        Raise NotSent, Undeliverable or Uncertain. Any other exception counts as Uncertain, except before anything was
+        sent: so build the whole request first.
+        """
+        del outgoing, state
+        raise Undeliverable("unsupported")
+
+    async def download(self, reference: str, state: State) -> File:
+        """Fetch what an attachment's ``reference`` names. Raise Missing (for good) or Unavailable (try again)."""
+        del reference, state
+        raise Missing("unsupported")
+
+    async def close(self) -> None:
+        """Release what ``send`` and ``download`` hold."""
 
     def envelope(
         self, body: bytes, received_at: datetime, query: str = "", admission: Admission | None = None
@@ -207,6 +260,8 @@ class Webhook(Channel[W]):
     max_body: ClassVar[int] = 64 * 1024
     #: Methods served; GET only where the provider verifies the URL by it.
     methods: ClassVar[tuple[str, ...]] = ("POST",)
+    #: How long the acknowledgement may wait for an answer that rides on it, seconds; 0: none can.
+    ride_seconds: ClassVar[float] = 0.0
 
     def routes(self) -> tuple[Route, ...]:
         """``/channels/{name}``, or ``/channels/{name}/{path_secret}`` where one is set."""
@@ -222,7 +277,8 @@ class Webhook(Channel[W]):
             return self.challenge(request)
         admission = self.authenticate(request)
         kept = await deliver(self.envelope(request.body, request.received_at, request.query, admission))
-        return self.acknowledge(kept)
+        outgoing = await self.answer(kept) if self.ride_seconds else None
+        return self.acknowledge(kept) if outgoing is None else self.ride(outgoing)
 
     @abstractmethod
     def authenticate(self, request: Request) -> Admission:
@@ -235,6 +291,10 @@ class Webhook(Channel[W]):
     def acknowledge(self, kept: Kept) -> Answer:
         """The answer that tells the provider we have it; the default is an empty 200."""
         return Answer()
+
+    def ride(self, outgoing: Outgoing) -> Answer:
+        """The acknowledgement with a reply in it, where ``ride_seconds`` says that the protocol has room for one."""
+        raise TypeError(f"{self.kind} has no room for {outgoing.kind}")
 
     def refuse(self, error: ChannelError) -> Answer:
         """The answer to what was not kept, without a word of what came in or of our inside."""

@@ -6,7 +6,11 @@ ChannelError
 ├── Rebound           a key already stands for another body (raised by ``deliver``): nothing is kept
 ├── StateConflict     a change of state did not find what it expected (raised by ``deliver``): another node was faster
 ├── Unavailable       we could not keep it (raised by ``deliver``): the provider shall try again; retryable
-└── Malformed         kept, but cannot be read: theirs
+├── Malformed         kept, but cannot be read: theirs
+├── NotSent           a reply surely did not go out, and may if it is tried again (raised by ``send``); retryable
+├── Undeliverable     a reply surely did not go out and never will this way (raised by ``send``): the next way is tried
+├── Uncertain         a reply may have gone out (raised by ``send``): it is never sent again by itself
+└── Missing           the provider does not have the picture or recording any more (raised by ``download``)
 """
 
 from __future__ import annotations
@@ -58,3 +62,29 @@ class Unavailable(ChannelError):
 
 class Malformed(ChannelError):
     """A kept envelope that cannot be read, through no fault of ours."""
+
+
+class NotSent(ChannelError):
+    """The provider did not take the reply; ``after_seconds`` is how long it asks us to wait, 0 where it does not say."""
+
+    retryable = True
+
+    def __init__(self, reason: str, after_seconds: float = 0.0) -> None:
+        super().__init__(reason)
+        self.after_seconds = after_seconds
+
+
+class Undeliverable(ChannelError):
+    """The provider will not take the reply; ``unreachable`` when the citizen does not want to hear from us there."""
+
+    def __init__(self, reason: str, *, unreachable: bool = False) -> None:
+        super().__init__(reason)
+        self.unreachable = unreachable
+
+
+class Uncertain(ChannelError):
+    """Whether the provider took the reply cannot be known: it did not answer, or not in its own words."""
+
+
+class Missing(ChannelError):
+    """The provider has no such file, or not any more."""

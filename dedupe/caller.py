@@ -22,6 +22,6 @@ def history(past: Past, verdict: Verdict) -> History:
     opened = 1 if verdict.matter_id is None else 0
     return History(
         contacts_30d=past.contacts_30d + 1,
-        matters_30d=max(1, len(past.matters) + opened),
+        matters_30d=max(1, past.matters_30d + opened),
         last_contact_at=past.last_contact_at,
     )

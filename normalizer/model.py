@@ -203,6 +203,17 @@ class MatterKind(StrEnum):
     OTHER = "other"
 
 
+class Part(Frozen):
+    """Which piece of a long message (3GPP TS 23.040 section 9.2.3.24.1)."""
+
+    reference: Annotated[str, Field(min_length=1, max_length=100)]
+    """The same for all pieces, different for the sender's next long message."""
+    number: Annotated[int, Field(ge=1, le=255)]
+    """From 1."""
+    total: Annotated[int, Field(ge=1, le=255)] | None = None
+    """How many there are; None: not told."""
+
+
 class Message(Frozen):
     """What one person said in one go, as the channel's adapter read it; cleaned, not interpreted."""
 
@@ -242,8 +253,29 @@ class Message(Frozen):
     """Mail only: In-Reply-To and References, nearest last (RFC 5322 section 3.6.4)."""
     reply_to: str | None = None
     """Where an answer goes when not to ``sender``."""
+    answer_to: str | None = None
+    """What the provider wants named in an answer to this message: a comment, a message id."""
+    opens: str | None = None
+    """The reply window that this message opens, a name in ``Channel.reply_limits``."""
+    group: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Messages of one sender with the same group are one utterance: the pictures of an album."""
+    part: Part | None = None
+    """Where this is a piece of a long message that the provider did not join."""
+    amends: str | None = None
+    """The provider's id of an earlier message that the citizen has changed: this is its new wording."""
     flags: tuple[str, ...] = ()
     """Oddities noticed while reading, for example ``charset_guessed``."""
+
+
+class Report(Frozen):
+    """A provider's word, later, on what became of a reply of ours."""
+
+    provider_id: Annotated[str, Field(min_length=1)]
+    """Its id of the reply, as it answered when the reply was sent."""
+    state: Literal["delivered", "failed"]
+    """What became of it."""
+    reason: Annotated[str, Field(pattern="^[a-z0-9_]{1,60}$")] | None = None
+    """Why it failed, one word."""
 
 
 class Notice(Frozen):
@@ -251,6 +283,16 @@ class Notice(Frozen):
 
     reason: Annotated[str, Field(pattern="^[a-z0-9_]{1,60}$")]
     """One word for the books, for example ``subscribe``."""
+    account: str | None = None
+    """Our address on the channel; goes with ``sender``."""
+    sender: Contact | None = None
+    """Whose step it tells of: he followed, he blocked us."""
+    opens: str | None = None
+    """The reply window that his step opens, a name in ``Channel.reply_limits``."""
+    reachable: bool | None = None
+    """False: he does not want to hear from us there any more; True: he does again."""
+    reports: tuple[Report, ...] = ()
+    """What became of replies of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -553,8 +595,10 @@ class Past(Frozen):
     """Messages of this caller in the last 30 days."""
     last_contact_at: AwareDatetime | None = None
     """The newest of them."""
+    matters_30d: int = 0
+    """Matters of this caller in the last 30 days."""
     matters: tuple[PastMatter, ...] = ()
-    """Matters of this caller in the last 30 days, newest first."""
+    """The newest of them, newest first; 50 at most, for some write thousands."""
     named: HotlineMatter | None = None
     """The matter the message says it adds to, when that is this caller's own."""
 

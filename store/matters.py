@@ -29,6 +29,8 @@ from store.tables import CALLERS, CONTACTS, MATTERS, MESSAGES
 from store.values import Decide, Filing, Work
 
 HISTORY = timedelta(days=30)
+#: Matters of a caller that are recalled one by one.
+RECALLED = 50
 #: Contact types whose values mean something only together with our account: an openid belongs to one official account.
 SCOPED = frozenset({ContactType.APP, ContactType.WECHAT})
 
@@ -109,16 +111,18 @@ def _recall(connection: Connection, kept: KeptMessage, caller_id: UUID) -> Past:
             MESSAGES.c.caller_id == caller_id, MESSAGES.c.received_at >= since
         )
     ).one()
-    matters = connection.execute(
-        select(MATTERS.c.id, MATTERS.c.filed_at)
-        .where(MATTERS.c.caller_id == caller_id, MATTERS.c.filed_at >= since)
-        .order_by(MATTERS.c.filed_at.desc())
+    his = (MATTERS.c.caller_id == caller_id, MATTERS.c.filed_at >= since)
+    newest = (
+        select(MATTERS.c.id, MATTERS.c.filed_at).where(*his).order_by(MATTERS.c.filed_at.desc(), MATTERS.c.id.desc())
     )
     return Past(
         caller_id=caller_id,
         contacts_30d=heard[0],
         last_contact_at=heard[1],
-        matters=tuple(PastMatter(matter_id=row.id, filed_at=row.filed_at) for row in matters),
+        matters_30d=connection.execute(select(func.count()).select_from(MATTERS).where(*his)).scalar_one(),
+        matters=tuple(
+            PastMatter(matter_id=row.id, filed_at=row.filed_at) for row in connection.execute(newest.limit(RECALLED))
+        ),
         named=_named(connection, kept.message, caller_id),
     )
 

@@ -108,6 +108,7 @@ class MessageRow(SQLModel, table=True):
         Index("messages_address", "envelope_id", "position", unique=True),
         Index("messages_caller", "caller_id", "received_at"),
         Index("messages_matter", "matter_id"),
+        _partial("messages_part", "part_mark", where="part_mark IS NOT NULL"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -116,6 +117,8 @@ class MessageRow(SQLModel, table=True):
     identity: bytes | None = Field(default=None, sa_column=Column(LargeBinary, unique=True))
     #: Mark of (key space, account, sender, provider's id), to notice an id that comes with another body.
     provider_mark: bytes | None = Field(default=None, sa_column=Column(LargeBinary, index=True))
+    #: Mark of the long message that this is a piece of; None: it is whole.
+    part_mark: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
     #: Place in the order of its sender: taken while the sender's row is locked.
     sender_position: int | None = Field(default=None, sa_column=Column(BigInteger))
     channel: str
@@ -189,6 +192,16 @@ class MatterRow(SQLModel, table=True):
     #: Revision of the document, and the number of events owed to the core.
     revision: int
     case_number: str | None = None
+    #: When the core gave a result, when it closed the matter, when the citizen withdrew it, when he last evaluated it.
+    answered_at: datetime | None = None
+    closed_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+    evaluated_at: datetime | None = None
+    #: The core's update that the citizen is to answer - a question, a return visit - and since when; None: none.
+    asked: UUID | None = None
+    asked_at: datetime | None = None
+    #: ``question`` or ``return_visit``.
+    asks: str | None = None
     document: Any = Field(sa_column=Column(SealedJson("matters.document"), nullable=False))
 
 
@@ -223,6 +236,138 @@ class EventRow(SQLModel, table=True):
     put_off_at: datetime
     reason: str | None = None
     settled_at: datetime | None = None
+    #: Counts up when a later piece of the conversation is put into an event that has not gone out.
+    version: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+
+
+class UpdateRow(SQLModel, table=True):
+    """What the case core told about a matter; append-only."""
+
+    __tablename__ = "updates"
+    __table_args__ = (Index("updates_matter", "matter_id", "received_at"),)
+
+    id: UUID = Field(primary_key=True)
+    matter_id: UUID = Field(foreign_key="matters.id")
+    type: str
+    client: str
+    received_at: datetime
+    #: Text, reason, where to, unit, case number, when it happened.
+    content: Any = Field(sa_column=Column(SealedJson("updates.content"), nullable=False))
+
+
+class ReplyRow(SQLModel, table=True):
+    """What goes back to a citizen: on the first way that works, at most once in effect."""
+
+    __tablename__ = "replies"
+    __table_args__ = (
+        _partial("replies_due", "channel", "not_before", where="state = 'queued'"),
+        _partial("replies_order", "recipient", "id", where="state = 'queued'"),
+        _partial("replies_sending", "channel", where="state = 'sending'"),
+        _partial("replies_named", "provider_mark", where="provider_mark IS NOT NULL"),
+        Index("replies_matter", "matter_id"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    channel: str
+    matter_id: UUID | None = Field(default=None, foreign_key="matters.id")
+    update_id: UUID | None = Field(default=None, foreign_key="updates.id")
+    kind: str
+    #: Mark of channel, account and contact: whose windows these are, and whose replies go one after the other.
+    recipient: bytes
+    state: str
+    created_at: datetime
+    #: The Outgoing, and the ways left if this one fails.
+    content: Any = Field(sa_column=Column(SealedJson("replies.content"), nullable=False))
+    attempts: int
+    not_before: datetime
+    #: When that was said; see ``work``.
+    put_off_at: datetime
+    #: The node that sends it.
+    holder: UUID | None = None
+    #: Mark of the provider's id of it, by which its reports name it.
+    provider_mark: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    reason: str | None = None
+    settled_at: datetime | None = None
+
+
+class WindowRow(SQLModel, table=True):
+    """For how long and how often a provider lets us write to a citizen, by the step of his that opened it."""
+
+    __tablename__ = "windows"
+
+    #: Mark of channel, account and contact.
+    recipient: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    #: As ``Channel.reply_limits`` names it.
+    name: str = Field(primary_key=True)
+    expires_at: datetime
+    #: Replies left; None: any number.
+    remaining: int | None
+
+
+class UnreachableRow(SQLModel, table=True):
+    """A citizen who does not want to hear from us on a channel: he blocked us, unsubscribed, or said 退订."""
+
+    __tablename__ = "unreachable"
+
+    #: Mark of channel, account and contact.
+    recipient: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    since: datetime
+    reason: str
+
+
+class MediaRow(SQLModel, table=True):
+    """A picture, recording or file that is to be fetched, after the words that came with it are safe."""
+
+    __tablename__ = "media"
+    __table_args__ = (
+        _partial("media_due", "channel", "not_before", where="state = 'queued'"),
+        Index("media_message", "message_id"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    channel: str
+    message_id: UUID = Field(foreign_key="messages.id")
+    #: Where the provider has it, and what it is called in the message.
+    content: Any = Field(sa_column=Column(SealedJson("media.content"), nullable=False))
+    #: ``queued``, ``fetched`` or ``missing``.
+    state: str
+    created_at: datetime
+    attempts: int
+    not_before: datetime
+    #: When that was said; see ``work``.
+    put_off_at: datetime
+    #: Of the content, hex.
+    sha256: str | None = None
+    reason: str | None = None
+    settled_at: datetime | None = None
+
+
+class FileRow(SQLModel, table=True):
+    """A file that we hold, by its content; the bytes lie sealed in ``store.files``."""
+
+    __tablename__ = "files"
+
+    sha256: str = Field(primary_key=True)
+    #: Bytes.
+    size: int = Field(sa_column=Column(BigInteger, nullable=False))
+    #: By the content, not by its name.
+    media_type: str
+    stored_at: datetime
+
+
+class UploadRow(SQLModel, table=True):
+    """A file that an API client uploaded, to be named in its messages."""
+
+    __tablename__ = "uploads"
+
+    #: As answered to the client.
+    id: str = Field(primary_key=True)
+    channel: str
+    client: str
+    sha256: str = Field(foreign_key="files.sha256")
+    stored_at: datetime
+    #: As the citizen named it.
+    file_name: Any = Field(sa_column=Column(SealedJson("uploads.file_name"), nullable=False))
 
 
 class NodeRow(SQLModel, table=True):
@@ -268,3 +413,5 @@ ENVELOPES, BINDINGS, WORK, UNPACKED = table(EnvelopeRow), table(BindingRow), tab
 MESSAGES, SENDERS, TRANSITIONS = table(MessageRow), table(SenderRow), table(TransitionRow)
 CALLERS, CONTACTS, MATTERS, EVENTS = table(CallerRow), table(ContactRow), table(MatterRow), table(EventRow)
 CHANNEL_STATE, NODES, LEADS = table(ChannelStateRow), table(NodeRow), table(LeadRow)
+UPDATES, REPLIES, WINDOWS, UNREACHABLE = table(UpdateRow), table(ReplyRow), table(WindowRow), table(UnreachableRow)
+MEDIA, FILES, UPLOADS = table(MediaRow), table(FileRow), table(UploadRow)

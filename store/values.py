@@ -9,8 +9,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from normalizer.model import Contact, Past, Verdict
 from normalizer.model import HotlineMatter as Matter
-from normalizer.model import Past, Verdict
+from normalizer.reply import Outgoing, ReplyKind
 
 
 class Stage(StrEnum):
@@ -103,6 +104,44 @@ class Replayable:
     envelope_id: UUID
     channel: str
     outcomes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way on which a reply can reach a citizen."""
+
+    channel: str
+    #: Our address on it.
+    account: str
+    to: Contact
+    #: The words on this way.
+    text: str
+    #: What the provider wants named; see ``Message.answer_to``.
+    answers: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A reply to be queued: the same id is queued once, whoever asks for it again."""
+
+    id: UUID
+    kind: ReplyKind
+    #: Tried in this order; none: it is ``failed`` from the start, for a person to see.
+    ways: tuple[Way, ...]
+    language: str
+    tracking_code: str | None = None
+    matter_id: UUID | None = None
+    #: The core's update that it carries.
+    update_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DueReply:
+    """A reply that this node is to send now."""
+
+    outgoing: Outgoing
+    #: Tries on this way that surely failed.
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True)

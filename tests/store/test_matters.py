@@ -216,6 +216,19 @@ async def test_the_past_holds_the_last_thirty_days_newest_first(store: Store) ->
     assert old.matter_id not in {matter.matter_id for matter in past.matters}
 
 
+async def test_of_a_caller_who_writes_without_end_the_newest_matters_are_recalled_and_all_are_counted(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each filing would else cost as much as all before: the acknowledgements of others wait for the same file."""
+    monkeypatch.setattr("store.matters.RECALLED", 3)
+    for number in range(5):
+        await seen(store, message(provider_id=f"earlier-{number}"), received_at=NOW)
+    newest = [matter.matter_id for matter in await store.matters()][:1:-1]
+    past = await seen(store, message())
+    assert past.matters_30d == 5
+    assert sorted(matter.matter_id for matter in past.matters) == sorted(newest)
+
+
 async def test_redeliveries_and_failures_are_no_contacts(store: Store) -> None:
     await filed(store, message("first"))
     await to_digest(store, message("second", "2"))

@@ -1,0 +1,352 @@
+"""Replies: queued once, sent at most once in effect, on the first way that works.
+
+A reply is ``sending`` from before it is handed to the provider until its word is written down. Found so by another node,
+or by this one after a crash, nobody knows whether it went out: it is ``unknown``, and stays so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, and_, delete, exists, func, or_, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from normalizer.ids import derived
+from normalizer.model import Contact, Notice, Report
+from normalizer.reply import Limit, Outgoing, ReplyState, Sent
+from store.bulk import insert_or_ignore
+from store.errors import Superseded
+from store.keys import Keyring
+from store.nodes import leads
+from store.queue import record
+from store.tables import MESSAGES, REPLIES, UNREACHABLE, WINDOWS
+from store.values import Draft, DueReply, Way
+
+QUEUED, SENDING = text("state = 'queued'"), text("state = 'sending'")
+#: How long the same answer rides again on a redelivery: the provider repeats itself within three times 5 s (WeChat).
+AGAIN = timedelta(seconds=20)
+#: Reason of a reply that went out with an acknowledgement.
+RODE = "rode"
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A node on behalf of a channel: it may send while it leads."""
+
+    keyring: Keyring
+    channel: str
+    node_id: UUID
+
+    def check(self, connection: Connection) -> None:
+        """Raise Superseded when another node leads, or may."""
+        if not leads(connection, self.node_id, lead_name(self.channel)):
+            raise Superseded(f"replies of {self.channel}")
+
+
+def lead_name(channel: str) -> str:
+    """The name of the lead over what a channel sends."""
+    return f"replies:{channel}"
+
+
+def recipient(keyring: Keyring, channel: str, account: str, to: Contact) -> bytes:
+    """Whose windows these are, and who can close the door."""
+    return keyring.mark("recipient", channel, account, to.type, to.value)
+
+
+# -- Queueing ----------------------------------------------------------------------------------------------------------
+
+
+def queue_reply(connection: Connection, keyring: Keyring, draft: Draft, at: datetime, wait: float = 0) -> ReplyState:
+    """Queue a reply, unless it is there already: a core that repeats itself tells a citizen nothing twice."""
+    first, *left = draft.ways or (None,)
+    state = ReplyState.QUEUED if first else ReplyState.FAILED
+    row = {
+        "id": draft.id,
+        "matter_id": draft.matter_id,
+        "update_id": draft.update_id,
+        "kind": draft.kind,
+        "state": state,
+        "created_at": at,
+        "attempts": 0,
+        "not_before": at + timedelta(seconds=wait),
+        "put_off_at": at,
+        "reason": None if first else "no_way",
+        "settled_at": None if first else at,
+        **(_place(keyring, draft, first, left) if first else _nowhere()),
+    }
+    if connection.execute(insert_or_ignore(connection, REPLIES), row).rowcount != 1:
+        found = select(REPLIES.c.state).where(REPLIES.c.id == draft.id)
+        return ReplyState(connection.execute(found).scalar_one())
+    return state
+
+
+def _nowhere() -> dict[str, Any]:
+    return {"channel": "", "recipient": b"", "content": None}
+
+
+def _place(keyring: Keyring, draft: Draft, way: Way, left: Iterable[Way]) -> dict[str, Any]:
+    outgoing = Outgoing(
+        id=draft.id,
+        kind=draft.kind,
+        account=way.account,
+        to=way.to,
+        text=way.text,
+        language="en" if draft.language == "en" else "zh",
+        tracking_code=draft.tracking_code,
+        matter_id=draft.matter_id,
+        answers=way.answers,
+    )
+    return {
+        "channel": way.channel,
+        "recipient": recipient(keyring, way.channel, way.account, way.to),
+        "content": {"outgoing": outgoing.model_dump(mode="json"), "ways": [_way(other) for other in left]},
+    }
+
+
+def _way(way: Way) -> dict[str, Any]:
+    return {
+        "channel": way.channel,
+        "account": way.account,
+        "to": way.to.model_dump(mode="json"),
+        "text": way.text,
+        "answers": way.answers,
+    }
+
+
+# -- Sending -----------------------------------------------------------------------------------------------------------
+
+
+def take(
+    connection: Connection,
+    post: Post,
+    limits: Mapping[str, Limit],
+    now: datetime,
+    most: int,
+    under_way: Collection[UUID],
+) -> list[DueReply]:
+    """Replies to send now, the oldest first, one per recipient; each is ``sending`` and has its place in a window.
+
+    What is ``sending`` and not ``under_way`` here was begun by a node that has gone.
+    """
+    post.check(connection)
+    _disown(connection, post, now, under_way)
+    earlier = REPLIES.alias("earlier")
+    first = ~exists().where(
+        earlier.c.recipient == REPLIES.c.recipient,
+        earlier.c.channel == REPLIES.c.channel,
+        or_(
+            and_(text("earlier.state = 'queued'"), earlier.c.id < REPLIES.c.id),
+            text("earlier.state = 'sending'"),
+        ),
+    )
+    late = timedelta(seconds=10)
+    time = or_(REPLIES.c.not_before <= now, and_(REPLIES.c.attempts > 0, REPLIES.c.put_off_at > now + late))
+    due = select(REPLIES).where(REPLIES.c.channel == post.channel, QUEUED, time, first).order_by(REPLIES.c.id)
+    taken = []
+    for row in connection.execute(due.limit(most)).all():
+        found = _begin(connection, post, row, limits, now)
+        if found is not None:
+            taken.append(found)
+    return taken
+
+
+def _disown(connection: Connection, post: Post, now: datetime, under_way: Collection[UUID]) -> None:
+    """What somebody began and did not end: perhaps sent."""
+    lost = select(REPLIES.c.id).where(REPLIES.c.channel == post.channel, SENDING, REPLIES.c.id.not_in(under_way))
+    for reply_id in connection.execute(lost).scalars().all():
+        _end(connection, reply_id, ReplyState.UNKNOWN, "interrupted", now)
+
+
+def _begin(connection: Connection, post: Post, row: Any, limits: Mapping[str, Limit], now: datetime) -> DueReply | None:
+    """Mark it ``sending``; None when the citizen does not want to hear from us there and the next way is to be tried."""
+    gone = select(UNREACHABLE.c.reason).where(UNREACHABLE.c.recipient == row.recipient)
+    reason = connection.execute(gone).scalar()
+    if reason is not None:
+        _divert(connection, post.keyring, row, reason, now)
+        return None
+    window = _use_window(connection, row.recipient, now) if limits else None
+    started = {"state": ReplyState.SENDING, "holder": post.node_id}
+    connection.execute(update(REPLIES).where(REPLIES.c.id == row.id, QUEUED).values(started))
+    outgoing = Outgoing.model_validate(row.content["outgoing"]).model_copy(update={"window": window})
+    return DueReply(outgoing, row.attempts)
+
+
+def _use_window(connection: Connection, whose: bytes, now: datetime) -> str | None:
+    """Take a place in an open window, the one that closes first; None when none is open."""
+    left = or_(WINDOWS.c.remaining.is_(None), WINDOWS.c.remaining > 0)
+    found = select(WINDOWS.c.name).where(WINDOWS.c.recipient == whose, WINDOWS.c.expires_at > now, left)
+    name: str | None = connection.execute(found.order_by(WINDOWS.c.expires_at).limit(1)).scalar()
+    if name is not None:
+        _count(connection, whose, name, -1)
+    return name
+
+
+def _count(connection: Connection, whose: bytes, name: str, by: int) -> None:
+    counted = update(WINDOWS).where(WINDOWS.c.recipient == whose, WINDOWS.c.name == name)
+    connection.execute(counted.where(WINDOWS.c.remaining.is_not(None)).values(remaining=WINDOWS.c.remaining + by))
+
+
+def sent(connection: Connection, post: Post, due: DueReply, word: Sent, at: datetime) -> None:
+    """The provider has it."""
+    row = _mine(connection, post, due)
+    state = ReplyState.DELIVERED if word.delivered else ReplyState.SENT
+    mark = _named(post.keyring, post.channel, word.provider_id) if word.provider_id else None
+    _end(connection, row.id, state, None, at, provider_mark=mark)
+
+
+def put_off(connection: Connection, post: Post, due: DueReply, reason: str, at: datetime, until: datetime) -> None:
+    """It surely did not go out, and is tried again; its place in the window is free."""
+    row = _mine(connection, post, due)
+    _give_back(connection, row, due)
+    again = {"state": ReplyState.QUEUED, "holder": None, "attempts": row.attempts + 1, "reason": reason}
+    connection.execute(update(REPLIES).where(REPLIES.c.id == row.id).values(**again, not_before=until, put_off_at=at))
+
+
+def refused(connection: Connection, post: Post, due: DueReply, reason: str, at: datetime, *, unreachable: bool) -> None:
+    """It surely did not go out and will not this way: the next way is tried."""
+    row = _mine(connection, post, due)
+    _give_back(connection, row, due)
+    if unreachable:
+        shut(connection, row.recipient, reason, at)
+    _divert(connection, post.keyring, row, reason, at)
+
+
+def uncertain(connection: Connection, post: Post, due: DueReply, reason: str, at: datetime) -> None:
+    """It may have gone out: nobody sends it again."""
+    row = _mine(connection, post, due)
+    _end(connection, row.id, ReplyState.UNKNOWN, reason, at)
+
+
+def _mine(connection: Connection, post: Post, due: DueReply) -> Any:
+    post.check(connection)
+    mine = select(REPLIES).where(REPLIES.c.id == due.outgoing.id, SENDING, REPLIES.c.holder == post.node_id)
+    row = connection.execute(mine.with_for_update()).one_or_none()
+    if row is None:
+        raise Superseded(f"reply {due.outgoing.id}")
+    return row
+
+
+def _give_back(connection: Connection, row: Any, due: DueReply) -> None:
+    if due.outgoing.window is not None:
+        _count(connection, row.recipient, due.outgoing.window, 1)
+
+
+def _divert(connection: Connection, keyring: Keyring, row: Any, reason: str, at: datetime) -> None:
+    """Queue it for its next way, or end it as ``failed`` when there is none."""
+    record(connection, row.id, "diverted", f"{row.channel}: {reason}", at)
+    if not row.content["ways"]:
+        _end(connection, row.id, ReplyState.FAILED, reason, at)
+        return
+    following, *left = row.content["ways"]
+    way = Way(**following | {"to": Contact.model_validate(following["to"])})
+    old = Outgoing.model_validate(row.content["outgoing"])
+    draft = Draft(row.id, old.kind, (), old.language, old.tracking_code, old.matter_id, row.update_id)
+    ways = [Way(**other | {"to": Contact.model_validate(other["to"])}) for other in left]
+    again = {"state": ReplyState.QUEUED, "holder": None, "attempts": 0, "not_before": at, "put_off_at": at}
+    moved = update(REPLIES).where(REPLIES.c.id == row.id)
+    connection.execute(moved.values(**again, reason=reason, **_place(keyring, draft, way, ways)))
+
+
+def _end(
+    connection: Connection,
+    reply_id: UUID,
+    state: ReplyState,
+    reason: str | None,
+    at: datetime,
+    provider_mark: bytes | None = None,
+) -> None:
+    ended = {"state": state, "reason": reason, "settled_at": at, "holder": None, "provider_mark": provider_mark}
+    connection.execute(update(REPLIES).where(REPLIES.c.id == reply_id).values(ended))
+    record(connection, reply_id, f"reply_{state}", reason, at)
+
+
+def _named(keyring: Keyring, channel: str, provider_id: str) -> bytes:
+    return keyring.mark("reply", channel, provider_id)
+
+
+# -- What the citizen or the provider does about it --------------------------------------------------------------------
+
+
+def heed(connection: Connection, keyring: Keyring, channel: str, notice: Notice, at: datetime) -> None:
+    """What a delivery without words says about replies: reports, a window, an open or a closed door."""
+    for report in sorted(notice.reports, key=lambda report: report.provider_id):
+        _reported(connection, keyring, channel, report, at)
+    if notice.sender is None or notice.account is None or notice.reachable is None:
+        return
+    whose = recipient(keyring, channel, notice.account, notice.sender)
+    if notice.reachable:
+        reopen(connection, whose)
+    else:
+        shut(connection, whose, notice.reason, at)
+
+
+def reopen(connection: Connection, whose: bytes) -> None:
+    """He writes to us again: he may be written to."""
+    connection.execute(delete(UNREACHABLE).where(UNREACHABLE.c.recipient == whose))
+
+
+def shut(connection: Connection, whose: bytes, reason: str, at: datetime) -> None:
+    """He does not want to hear from us there."""
+    connection.execute(insert_or_ignore(connection, UNREACHABLE), {"recipient": whose, "since": at, "reason": reason})
+
+
+def _reported(connection: Connection, keyring: Keyring, channel: str, report: Report, at: datetime) -> None:
+    """``delivered`` follows on sent and unknown; ``failed`` also, and the next way is tried: the citizen has not got it."""
+    named = REPLIES.c.provider_mark == _named(keyring, channel, report.provider_id)
+    row = connection.execute(select(REPLIES).where(named).with_for_update()).one_or_none()
+    if row is None or row.state not in {ReplyState.SENT, ReplyState.UNKNOWN}:
+        return
+    if report.state == "delivered":
+        _end(connection, row.id, ReplyState.DELIVERED, None, at, provider_mark=row.provider_mark)
+    else:
+        _divert(connection, keyring, row, report.reason or "undelivered", at)
+
+
+def open_window(connection: Connection, whose: bytes, name: str, limit: Limit, since: datetime) -> None:
+    """A citizen's step opens the window anew; an older step that comes late does not shorten it."""
+    expires_at = since + timedelta(seconds=limit.seconds)
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(WINDOWS).values(recipient=whose, name=name, expires_at=expires_at, remaining=limit.count)
+    newer = {column: statement.excluded[column] for column in ("expires_at", "remaining")}
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["recipient", "name"], set_=newer, where=WINDOWS.c.expires_at < statement.excluded.expires_at
+        )
+    )
+
+
+# -- Riding on an acknowledgement --------------------------------------------------------------------------------------
+
+
+def reply_id(message_id: UUID) -> UUID:
+    """The id of the one reply that a message gets by itself: acknowledgement, or the answer to a query."""
+    return derived(message_id, "reply")
+
+
+def ride(connection: Connection, channel: str, envelope_id: UUID, now: datetime) -> Outgoing | None:
+    """The reply to what an envelope held, if it may go out with the acknowledgement now; it counts as sent then.
+
+    The provider's own retries get the same answer again: the first was cut off.
+    """
+    said = select(MESSAGES.c.id, MESSAGES.c.first_id).where(MESSAGES.c.envelope_id == envelope_id)
+    message = connection.execute(said.order_by(MESSAGES.c.position).limit(1)).one_or_none()
+    if message is None:
+        return None
+    wanted = select(REPLIES).where(REPLIES.c.id == reply_id(message.first_id or message.id))
+    row = connection.execute(wanted.where(REPLIES.c.channel == channel).with_for_update()).one_or_none()
+    if row is None:
+        return None
+    if row.state == ReplyState.QUEUED and row.attempts == 0:
+        _end(connection, row.id, ReplyState.SENT, RODE, now)
+    elif not (row.state == ReplyState.SENT and row.reason == RODE and row.settled_at > now - AGAIN):
+        return None
+    return Outgoing.model_validate(row.content["outgoing"])
+
+
+def waiting(connection: Connection) -> int:
+    """Replies that wait or are being sent, on all channels."""
+    return connection.execute(select(func.count()).select_from(REPLIES).where(or_(QUEUED, SENDING))).scalar_one()
