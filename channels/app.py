@@ -16,7 +16,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from channels.base import Admission, Answer, Request, Route, Webhook
 from channels.clients import identify
 from channels.errors import ChannelError, Malformed, Unacceptable
-from channels.problem import refusal
+from channels.problem import refusal, sentence
 from channels.settings import Client, WebhookSettings
 from normalizer.model import (
     Assurance,
@@ -256,16 +256,7 @@ def _read(body: bytes) -> MessageBody:
     except orjson.JSONDecodeError:
         raise Unacceptable("json", "The body is not JSON in UTF-8.", status=400) from None
     except ValidationError as error:
-        raise Unacceptable("body", _sentence(error)) from None
-
-
-def _sentence(error: ValidationError) -> str:
-    """The first thing wrong, by the field's name and the rule; a field we do not know is not named back."""
-    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    if first["type"] == "extra_forbidden":
-        return "The body has a field that the contract does not know."
-    place = ".".join(str(step) for step in first["loc"])
-    return f"{place or 'The body'}: {first['msg'].removeprefix('Value error, ')}."
+        raise Unacceptable("body", sentence(error)) from None
 
 
 def _message(body: MessageBody, client: str, key: str) -> Message:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 import orjson
+from pydantic import ValidationError
 
 from channels.base import Answer, http_status
 from channels.errors import ChannelError, Rebound, Unauthenticated
@@ -37,3 +38,12 @@ def refusal(error: ChannelError) -> Answer:
             return problem(503, "unavailable", "Nothing was kept; try again with the same key.", {"Retry-After": "2"})
         case _:
             return problem(http_status(error), error.reason, error.detail or "The request breaks the API contract.")
+
+
+def sentence(error: ValidationError) -> str:
+    """The first thing wrong with a body, by the field's name and the rule; a field we do not know is not named back."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    if first["type"] == "extra_forbidden":
+        return "The body has a field that the contract does not know."
+    place = ".".join(str(step) for step in first["loc"])
+    return f"{place or 'The body'}: {first['msg'].removeprefix('Value error, ')}."

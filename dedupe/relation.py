@@ -1,28 +1,225 @@
-"""What a message is to the matters before it. Redeliveries never come here: the database's unique key settled them."""
+"""What a message is to the matters before it. Redeliveries never come here: the database's unique key settled them.
+
+One question after the other, the surest first; the first that has an answer decides.
+"""
 
 from __future__ import annotations
 
-from normalizer.model import HotlineMatter, Message, Outcome, Past, Verdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from normalizer.cues import Cues
+from normalizer.model import Act, ContactType, HotlineMatter, KeptMessage, Outcome, Past, PastMatter, Verdict
 
 #: What one matter may hold: every event carries all of it. Beyond, a message is a matter of its own.
 MOST_MESSAGES, MOST_CHARACTERS = 50, 100_000
+#: How long a conversation's pieces are collected at most, from its first, seconds.
+LONGEST_SECONDS = 180.0
+#: How long a question of the core waits for an answer, and how long a result can be evaluated or objected to.
+QUESTION, RESULT = timedelta(days=7), timedelta(days=30)
 
 
-def relation(message: Message, past: Past) -> Verdict:
-    """A message that names a matter of the same caller adds to it; any other is a new matter.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Everything that is looked at."""
 
-    A named matter of somebody else is no link: a number alone opens nobody's file.
-    """
-    if past.named is not None and _is_full(past.named):
-        return Verdict(outcome=Outcome.FILED, reason="the matter it names holds as much as one matter may")
-    if past.named is not None:
-        return Verdict(
-            outcome=Outcome.ATTACHED, matter_id=past.named.matter_id, reason="names this matter of its caller"
-        )
-    if message.in_reply_to is not None:
-        return Verdict(outcome=Outcome.FILED, reason="names a matter that is not its caller's")
-    return Verdict(outcome=Outcome.FILED, reason="no earlier matter named")
+    kept: KeptMessage
+    cues: Cues
+    past: Past
+    #: How long the channel's pieces are waited for, seconds; 0: it is no conversation.
+    settle_seconds: float = 0.0
+
+    @property
+    def now(self) -> datetime:
+        """When the message came."""
+        return self.kept.received_at
 
 
-def _is_full(matter: HotlineMatter) -> bool:
-    return len(matter.messages) >= MOST_MESSAGES or len(matter.content) >= MOST_CHARACTERS
+def relation(asked: Asked) -> Verdict:
+    """What the message is. A named matter of somebody else is no link: a number alone opens nobody's file."""
+    for question in _QUESTIONS:
+        if (verdict := question(asked)) is not None:
+            return verdict
+    if asked.kept.message.in_reply_to is not None:
+        return _filed("names a matter that is not its caller's")
+    return _filed("no earlier matter named")
+
+
+def when_full(verdict: Verdict, matter: HotlineMatter) -> Verdict:
+    """A matter that holds as much as one may takes no more: what he tells is a new one."""
+    full = len(matter.messages) >= MOST_MESSAGES or len(matter.content) >= MOST_CHARACTERS
+    if not full or verdict.outcome is not Outcome.ATTACHED:
+        return verdict
+    return _filed("the matter it belongs to holds as much as one matter may")
+
+
+def _filed(reason: str) -> Verdict:
+    return Verdict(outcome=Outcome.FILED, reason=reason)
+
+
+def _attached(matter_id: object, reason: str, **more: object) -> Verdict:
+    return Verdict.model_validate(
+        {"outcome": Outcome.ATTACHED, "matter_id": matter_id, "reason": reason} | more, strict=False
+    )
+
+
+# -- The questions, in their order -------------------------------------------------------------------------------------
+
+
+def _opts_out(asked: Asked) -> Verdict | None:
+    """By SMS only: elsewhere people unfollow or block us, and the provider tells."""
+    if not asked.cues.opt_out or asked.kept.message.sender.type is not ContactType.PHONE:
+        return None
+    return Verdict(outcome=Outcome.ANSWERED, act=Act.OPTS_OUT, reason="asks for no more messages")
+
+
+def _names_it(asked: Asked) -> Verdict | None:
+    if asked.past.named is None:
+        return None
+    return _about(asked, asked.past.named) or _attached(
+        asked.past.named.matter_id, "names this matter of its caller", answers=_question_of(asked.past.named, asked.now)
+    )
+
+
+def _changes_an_earlier_one(asked: Asked) -> Verdict | None:
+    if asked.past.amended is None:
+        return None
+    return _attached(asked.past.amended, "is the new wording of an earlier message")
+
+
+def _belongs_to_a_group(asked: Asked) -> Verdict | None:
+    latest, group = asked.past.latest, asked.kept.message.group
+    if latest is None or group is None or group != latest.group:
+        return None
+    return _attached(latest.matter_id, "came together with the message before", settling=True)
+
+
+def _asks_how_it_stands(asked: Asked) -> Verdict | None:
+    """With a code that is not his, he gets the same answer as with one that does not exist."""
+    if not asked.cues.status:
+        return None
+    known = asked.past.coded or (() if asked.cues.codes else asked.past.matters)
+    if not asked.cues.codes and not known:
+        return None  # he who has no matter asks something else
+    return Verdict(
+        outcome=Outcome.ANSWERED,
+        act=Act.ASKS,
+        matter_id=known[0].matter_id if known else None,
+        reason="asks how it stands",
+    )
+
+
+def _is_about_one(asked: Asked) -> Verdict | None:
+    """By its code, or because there is only one it can be about."""
+    for matter in asked.past.coded:
+        if (verdict := _about(asked, matter)) is not None:
+            return verdict
+    for chosen in (_awaiting_answer, _awaiting_mark, _only_answered, _only_open):
+        if (found := chosen(asked)) is not None and (verdict := _about(asked, found)) is not None:
+            return verdict
+    return None
+
+
+def _answers_a_question(asked: Asked) -> Verdict | None:
+    matter = _awaiting_answer(asked)
+    if matter is None:
+        return None
+    return _attached(matter.matter_id, "answers the core's question", answers=matter.asked, act=Act.ANSWERS)
+
+
+def _goes_on_telling(asked: Asked) -> Verdict | None:
+    latest = asked.past.latest
+    if latest is None or not asked.settle_seconds:
+        return None
+    since, whole = asked.now - latest.received_at, asked.now - latest.began_at
+    if since > timedelta(seconds=asked.settle_seconds) or whole > timedelta(seconds=LONGEST_SECONDS):
+        return None
+    return _attached(latest.matter_id, "a further piece of what he is telling", settling=True)
+
+
+def _adds_to_a_coded_one(asked: Asked) -> Verdict | None:
+    if not asked.past.coded:
+        return None
+    return _attached(asked.past.coded[0].matter_id, "names this matter of its caller by its code")
+
+
+_QUESTIONS: tuple[Callable[[Asked], Verdict | None], ...] = (
+    _opts_out,
+    _names_it,
+    _changes_an_earlier_one,
+    _belongs_to_a_group,
+    _asks_how_it_stands,
+    _is_about_one,
+    _answers_a_question,
+    _goes_on_telling,
+    _adds_to_a_coded_one,
+)
+
+
+# -- What he says about a matter ---------------------------------------------------------------------------------------
+
+
+def _about(asked: Asked, matter: PastMatter) -> Verdict | None:
+    """An evaluation, a withdrawal, an objection, a chase - as far as the matter has come for it."""
+    cues, now = asked.cues, asked.now
+    visited = matter.asks == "return_visit" and _recent(matter.asked_at, now, RESULT)
+    answered = _recent(matter.answered_at or matter.closed_at, now, RESULT)
+    if cues.withdrawal and matter.withdrawn_at is None:
+        return _said(matter, Outcome.ANSWERED, Act.WITHDRAWS, "takes it back")
+    if cues.score is not None and (visited or answered):
+        return _said(matter, Outcome.ANSWERED, Act.EVALUATES, "evaluates the result", asked=visited, score=cues.score)
+    if visited and not asked.kept.message.attachments:
+        return _said(matter, Outcome.ANSWERED, Act.EVALUATES, "answers the return visit", asked=True)
+    if answered and cues.objection:
+        return _said(matter, Outcome.ATTACHED, Act.OBJECTS, "objects to the result")
+    if matter.open and cues.chase and matter.asks != "question":
+        return _said(matter, Outcome.CHASED, Act.CHASES, "asks again, with nothing new")
+    return None
+
+
+def _said(
+    matter: PastMatter, outcome: Outcome, act: Act, reason: str, *, asked: bool = False, score: int | None = None
+) -> Verdict:
+    answers = matter.asked if asked else None
+    return Verdict(outcome=outcome, act=act, matter_id=matter.matter_id, answers=answers, score=score, reason=reason)
+
+
+def _question_of(matter: PastMatter, now: datetime) -> object:
+    open_ = matter.asks == "question" and _recent(matter.asked_at, now, QUESTION)
+    return matter.asked if open_ else None
+
+
+def _recent(at: datetime | None, now: datetime, within: timedelta) -> bool:
+    return at is not None and now - at <= within
+
+
+# -- Which matter it can only be about ---------------------------------------------------------------------------------
+
+
+def _awaiting_answer(asked: Asked) -> PastMatter | None:
+    """The one asked last."""
+    waiting = [m for m in asked.past.matters if _question_of(m, asked.now) is not None]
+    return max(waiting, key=_asked_at, default=None)
+
+
+def _awaiting_mark(asked: Asked) -> PastMatter | None:
+    visited = [m for m in asked.past.matters if m.asks == "return_visit" and _recent(m.asked_at, asked.now, RESULT)]
+    return max(visited, key=_asked_at, default=None)
+
+
+def _asked_at(matter: PastMatter) -> datetime:
+    return matter.asked_at or matter.filed_at
+
+
+def _only_answered(asked: Asked) -> PastMatter | None:
+    answered = [m for m in asked.past.matters if _recent(m.answered_at or m.closed_at, asked.now, RESULT)]
+    return answered[0] if len(answered) == 1 else None
+
+
+def _only_open(asked: Asked) -> PastMatter | None:
+    """A chase in the middle of telling is a piece of it."""
+    if _goes_on_telling(asked) is not None:
+        return None
+    still = [m for m in asked.past.matters if m.open]
+    return still[0] if len(still) == 1 else None

@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from channels.app import App
@@ -63,6 +63,34 @@ Ready = Callable[[], Awaitable[Condition]]
 """How this node fares now."""
 
 
+class UpdateNote(BaseModel):
+    """What the core told about a matter."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    update_id: UUID
+    """Ours."""
+    type: str
+    """What it told."""
+    received_at: AwareDatetime
+    """When we heard of it."""
+    text: str | None
+    """What the citizen was told."""
+    unit: str | None
+    """Who handles it."""
+    occurred_at: AwareDatetime | None
+    """When it happened."""
+    reply_state: str | None
+    """How far it got on its way to the citizen; None: nothing was to be sent."""
+
+
+class MatterBody(HotlineMatter):
+    """A matter, and what the core told about it."""
+
+    updates: tuple[UpdateNote, ...] = ()
+    """In order of arrival."""
+
+
 class ReceiptBody(BaseModel):
     """What became of a message."""
 
@@ -79,11 +107,18 @@ class ReceiptBody(BaseModel):
 
 
 def build_api(
-    store: Store, channels: Mapping[str, AnyChannel], *, server: Server, metrics: Metrics, ready: Ready
+    store: Store,
+    channels: Mapping[str, AnyChannel],
+    *,
+    server: Server,
+    metrics: Metrics,
+    ready: Ready,
+    updates: APIRouter,
 ) -> FastAPI:
     """The FastAPI application; the channels' own paths are served in front of it and only described here."""
     api = FastAPIOffline(title="12345 gateway", version=__version__, description=DESCRIPTION, redoc_url=None)
     api.include_router(_client_routes(store, channels))
+    api.include_router(updates)
     api.include_router(_operations_routes(metrics, ready))
     api.add_middleware(_OperationsGuard, server=server)
     api.add_exception_handler(HTTPException, _http_problem)
@@ -109,12 +144,14 @@ def _client_routes(store: Store, channels: Mapping[str, AnyChannel]) -> APIRoute
             receipt=receipt, state=found.state, matter_id=found.matter_id, tracking_code=found.tracking_code
         )
 
-    @router.get("/v1/matters/{matter_id}", response_model=HotlineMatter, summary="A matter", **_PROTECTED)
+    @router.get("/v1/matters/{matter_id}", response_model=MatterBody, summary="A matter", **_PROTECTED)
     async def get_matter(matter_id: UUID, request: Request) -> Any:
         """A matter that one of this client's own users brought."""
         channel, client = _reader(channels, request)
         found = await store.matter(matter_id, channel, client)
-        return found or _response(problem(404, "not_found", "This client has no such matter."))
+        if found is None:
+            return _response(problem(404, "not_found", "This client has no such matter."))
+        return dict(found) | {"updates": await store.updates_of(matter_id)}
 
     return router
 

@@ -215,11 +215,20 @@ def _is_webhook_secret(value: str) -> bool:
     return value.startswith("whsec_") and 24 <= len(key) <= 64
 
 
+class RepliesSettings(Strict):
+    """What goes back to citizens."""
+
+    acknowledge: bool = True
+    """Tell a citizen the number of his new matter, where his channel can be answered."""
+    fallback: tuple[str, ...] = ()
+    """Channels, by name, on which the core's word is tried in this order when his own cannot take it."""
+
+
 class Dedupe(Strict):
-    """Same matter, same citizen, same incident; takes effect with the linking of a later version."""
+    """Same matter, same citizen, same incident; the windows take effect with the linking of a later version."""
 
     settle_seconds: Annotated[float, Field(ge=0, le=180)] = 60
-    """How long a conversation's pieces are waited for."""
+    """How long the pieces of a conversation are waited for before the core is told."""
     same_caller_days: Annotated[int, Field(ge=1, le=365)] = 30
     """Window for the same caller."""
     incident_days: Annotated[int, Field(ge=1, le=365)] = 14
@@ -241,9 +250,17 @@ class Config(Strict):
     channels: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")], SerializeAsAny[ChannelSettings]]
     triage: Empty = Empty()
     dedupe: Dedupe = Dedupe()
+    replies: RepliesSettings = RepliesSettings()
     conduct: Empty = Empty()
     retention: Empty = Empty()
     console: Empty = Empty()
+
+    @model_validator(mode="after")
+    def _known_fallback(self) -> Config:
+        unknown = [name for name in self.replies.fallback if name not in self.channels]
+        if unknown:
+            raise ValueError(f"replies.fallback names {unknown[0]}, which is no channel here; use a key of channels")
+        return self
 
     @field_validator("channels", mode="before")
     @classmethod

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from channels.base import AnyChannel
 from channels.errors import Malformed
-from normalizer.matter import amend, compose
+from normalizer.matter import Said, amend, compose
 from normalizer.model import Attachment, Envelope, HotlineMatter, KeptMessage, Message, Notice, Outcome, Parsed, Party
 from normalizer.normalize import Fields, normalize
 from store.dossiers import Dossier, MatterFile, Piece
@@ -21,7 +21,17 @@ from store.dossiers import Dossier, MatterFile, Piece
 #: Fields of a matter that rules do not read from its messages: ids, times, links, the caller's history and what is
 #: judged by it, the way back. ``evidence`` only explains the others; the words of ``messages`` are those of ``content``.
 NOT_READ = frozenset(
-    {"matter_id", "tracking_code", "schema_version", "revision", "status", "sent_at", "received_at", "channel"}
+    {
+        "evaluation",
+        "matter_id",
+        "tracking_code",
+        "schema_version",
+        "revision",
+        "status",
+        "sent_at",
+        "received_at",
+        "channel",
+    }
     | {"messages", "caller_id", "same_matter_of", "incident_id", "follows", "contacts_30d", "matters_30d"}
     | {"times_this_matter", "unanswered_prior", "last_contact_at", "conduct", "reply_route", "due", "evidence"}
 )
@@ -125,12 +135,13 @@ def _composed(before: HotlineMatter, pieces: Sequence[Piece], read: Mapping[UUID
     if len(pieces) != len(before.messages):
         return None
     matter: HotlineMatter | None = None
-    for piece in pieces:
+    for piece, told in zip(pieces, before.messages, strict=True):
         reading = _present(piece, read.get(piece.envelope_id))
         if reading is None:
             return None
         kept, fields = _kept(piece, reading[0]), reading[1]
-        matter = _first(before, kept, fields) if matter is None else amend(matter, kept, fields)
+        said = Said(told.act, told.answers)
+        matter = _first(before, kept, fields) if matter is None else amend(matter, kept, fields, said)
     return matter
 
 
@@ -156,8 +167,8 @@ def _kept(piece: Piece, message: Message) -> KeptMessage:
 
 
 def _present(piece: Piece, read: Readings | None) -> tuple[Message, Fields] | None:
-    """The message as it is read now; as it was kept where its envelope is too large to be read along."""
-    if read is None:
+    """The message as it is read now; as it was kept where its envelope is too large to be read along, or was a part."""
+    if read is None or piece.content.get("part") is not None:
         message = Message.model_validate(piece.content)
         return message, normalize(message, piece.id)
     return read[piece.position] if piece.position < len(read) else None

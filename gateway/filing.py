@@ -1,19 +1,32 @@
-"""What one normalised message becomes: judged against its caller's past, written as a matter. Pure."""
+"""What one normalised message becomes: judged against its caller's past, written as a matter, answered. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from dedupe.caller import history
-from dedupe.relation import relation
-from normalizer.matter import amend, compose
-from normalizer.model import KeptMessage, Past
+from dedupe.relation import LONGEST_SECONDS, Asked, relation, when_full
+from gateway.texts import language_of, standing, written
+from normalizer.matter import Said, amend, compose
+from normalizer.model import Act, HotlineMatter, KeptMessage, Outcome, Past, PastMatter, ReplyRoute, Urgency, Verdict
 from normalizer.normalize import Fields
-from store.values import Filing
+from normalizer.reply import Limit, ReplyKind
+from store.events import AMENDED
+from store.replies import reply_id
+from store.values import Draft, Filing, OpenFile, Way
 
 FILED = "hotline.matter.filed.v1"
-AMENDED = "hotline.matter.amended.v1"
+#: How long the last piece may take from its arrival until it is filed.
+GRACE = timedelta(seconds=3)
+EVENT_TYPES = {
+    Act.CHASES: "hotline.matter.chased.v1",
+    Act.OBJECTS: "hotline.matter.disputed.v1",
+    Act.EVALUATES: "hotline.matter.evaluated.v1",
+    Act.WITHDRAWS: "hotline.matter.withdrawn.v1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +37,90 @@ class Fresh:
     tracking_code: str
 
 
-def decide(kept: KeptMessage, fields: Fields, fresh: Fresh, caller_id: UUID, past: Past) -> Filing:
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How the message's channel is answered and listened to."""
+
+    #: How long a conversation's pieces are waited for, seconds; 0: it is none.
+    settle_seconds: float = 0.0
+    #: Whether we write back at all, and whether a new matter is acknowledged.
+    answers: bool = False
+    acknowledges: bool = False
+    #: The windows in which we may.
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+
+
+def decide(
+    kept: KeptMessage, fields: Fields, fresh: Fresh, habits: Habits, caller_id: UUID, past: Past, open_file: OpenFile
+) -> Filing:
     """Relation first, then the document; run under the caller's lock."""
-    verdict = relation(kept.message, past)
-    if past.named is not None and verdict.matter_id == past.named.matter_id:
-        matter, event_type = amend(past.named, kept, fields), AMENDED
-    else:
-        matter, event_type = compose(kept, fields, **asdict(fresh), caller_id=caller_id), FILED
-    counted = matter.model_copy(update=asdict(history(past, verdict)))
-    return Filing(verdict=verdict, matter=counted, event_type=event_type)
+    verdict = relation(Asked(kept, fields.cues, past, habits.settle_seconds))
+    matter = open_file(verdict.matter_id) if verdict.matter_id is not None else None
+    if matter is not None:
+        verdict = when_full(verdict, matter)
+    if verdict.outcome is Outcome.FILED:
+        new = compose(kept, fields, **asdict(fresh), caller_id=caller_id, reply_route=_route(kept, habits))
+        return _filed(kept, fields, habits, verdict, _counted(new, past, verdict))
+    if verdict.act is Act.ASKS:
+        return Filing(verdict, matter, None, (_status(kept, fields, verdict, past, matter),) if habits.answers else ())
+    if matter is None:
+        return Filing(verdict, None, None)
+    more = amend(matter, kept, fields, Said(verdict.act, verdict.answers, verdict.score))
+    return Filing(
+        verdict=verdict,
+        matter=_counted(more, past, verdict),
+        event_type=EVENT_TYPES.get(verdict.act, AMENDED),
+        settles_at=_settles_at(kept, matter, habits) if verdict.settling else None,
+    )
+
+
+def _filed(kept: KeptMessage, fields: Fields, habits: Habits, verdict: Verdict, matter: HotlineMatter) -> Filing:
+    replies = (_acknowledgement(kept, fields, matter),) if habits.acknowledges else ()
+    return Filing(verdict, matter, FILED, replies, _settles_at(kept, matter, habits))
+
+
+def _settles_at(kept: KeptMessage, matter: HotlineMatter, habits: Habits) -> datetime | None:
+    """Until when the matter's event waits for further pieces; danger waits for nothing."""
+    if not habits.settle_seconds or matter.urgency is Urgency.IMMEDIATE:
+        return None
+    piece = kept.received_at + timedelta(seconds=habits.settle_seconds)
+    return min(piece, matter.received_at + timedelta(seconds=LONGEST_SECONDS)) + GRACE
+
+
+def _counted(matter: HotlineMatter, past: Past, verdict: Verdict) -> HotlineMatter:
+    return matter.model_copy(update=asdict(history(past, verdict)))
+
+
+def _route(kept: KeptMessage, habits: Habits) -> ReplyRoute:
+    limit = habits.limits.get(kept.message.opens or "")
+    if limit is None:
+        return ReplyRoute(channel=kept.channel)
+    return ReplyRoute(
+        channel=kept.channel,
+        expires_at=kept.received_at + timedelta(seconds=limit.seconds),
+        remaining=limit.count,
+    )
+
+
+# -- What is answered at once ------------------------------------------------------------------------------------------
+
+
+def _acknowledgement(kept: KeptMessage, fields: Fields, matter: HotlineMatter) -> Draft:
+    text = written(ReplyKind.ACKNOWLEDGEMENT, language_of(fields.language), matter.tracking_code)
+    return _draft(kept, fields, ReplyKind.ACKNOWLEDGEMENT, text, matter.tracking_code, matter.matter_id)
+
+
+def _status(kept: KeptMessage, fields: Fields, verdict: Verdict, past: Past, matter: HotlineMatter | None) -> Draft:
+    """By name of his own matter only; any other code is answered as if there were none."""
+    known: dict[UUID, PastMatter] = {one.matter_id: one for one in (*past.coded, *past.matters)}
+    found = known.get(verdict.matter_id) if verdict.matter_id else None
+    code = matter.tracking_code if matter else (fields.cues.codes or ("",))[0]
+    text = standing(found, language_of(fields.language), code)
+    return _draft(kept, fields, ReplyKind.STATUS, text, code, verdict.matter_id)
+
+
+def _draft(kept: KeptMessage, fields: Fields, kind: ReplyKind, text: str, code: str, matter_id: UUID | None) -> Draft:
+    said = kept.message
+    way = Way(kept.channel, said.account, said.sender, text, said.answer_to)
+    language = language_of(fields.language)
+    return Draft(reply_id(kept.id), kind, (way,), language, tracking_code=code or None, matter_id=matter_id)

@@ -29,8 +29,9 @@ log = structlog.get_logger(__name__)
 TAKEN, AT_ONCE = 256, 32
 #: No more is taken than may be sent in this time, seconds: what is urgent overtakes only what was not taken yet.
 AHEAD_SECONDS = 0.5
-#: How often the outbox is looked at when nobody rings, seconds.
-IDLE_SECONDS = 0.5
+#: How often the outbox is looked at when nobody rings, seconds; and how long after a ring, so that what rings together is
+#: taken together.
+IDLE_SECONDS, LINGER_SECONDS = 0.5, 0.02
 #: First and longest wait of an event's exponential back-off, seconds.
 FIRST_SECONDS, LONGEST_SECONDS = 1.0, 600.0
 #: The rate is kept in every slice of a second of this length.
@@ -121,6 +122,7 @@ class Handoff:
         try:
             async with asyncio.timeout(IDLE_SECONDS):
                 await self._bell.wait()
+                await asyncio.sleep(LINGER_SECONDS)
         except TimeoutError:
             pass
 

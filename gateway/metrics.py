@@ -29,6 +29,7 @@ class Metrics:
             "hotline_pipeline_seconds", "From arrival to the final outcome, seconds."
         )
         self.handoff_seconds = self._histogram("hotline_handoff_seconds", "From event to delivery, seconds.")
+        self.replies = self._counter("hotline_replies", "Replies handed to a channel.", "channel", "result")
         self.pending = self._gauge("hotline_pending_envelopes", "Pieces of work waiting in the pipeline.")
         self.copy_waiting = self._labelled("hotline_copy_waiting", "Events waiting for another sink.", "sink")
         self.waiting = self._gauge("hotline_handoff_waiting", "Events waiting for the core.")

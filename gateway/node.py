@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -24,9 +25,12 @@ from gateway.handoff import Handoff
 from gateway.metrics import Metrics
 from gateway.offload import Offload
 from gateway.pipeline import RETRY_SECONDS, Pipeline
+from gateway.replies import Replies
+from gateway.rides import Rides
 from gateway.server import HttpServer
 from gateway.sinks import open_sink, sinks_of
 from gateway.supervisor import Health, Supervisor
+from gateway.updates import updates
 from normalizer.model import Envelope, Kept
 from store.books import CORE
 from store.envelopes import StateWrite
@@ -78,20 +82,28 @@ class Node:
             )
             for name, settings in sinks_of(config).items()
         }
+        states = {name: _State(store, name) for name in channels}
+        self.rides = Rides(store, clock)
+        self.replies = [
+            Replies(channel, store.replybox(name), states[name], clock=clock, metrics=self.metrics)
+            for name, channel in channels.items()
+            if channel.reaches
+        ]
         self.pipeline = build_pipeline(
             config,
             channels,
             store,
             metrics=self.metrics,
-            filed=self.ring_handoffs,
+            filed=self._filed,
             clock=clock,
             retry_seconds=retry_seconds,
             parse_seconds=parse_seconds,
         )
-        states = {name: _State(store, name) for name in channels}
         self.supervisor = Supervisor(channels.values(), self.deliver, states, store.lead, clock=clock)
         for name, channel in channels.items():
             channel.refused = partial(self._count_refusal, name)
+            if Role.PIPELINE in self.roles:  # elsewhere nobody would tell when it is time to look
+                channel.answer = partial(self.rides.wait, channel)
         self.http = self._http_server()
 
     async def deliver(self, envelope: Envelope, change: StateChange | None = None) -> Kept:
@@ -114,15 +126,29 @@ class Node:
         self.pipeline.ring()
         return kept
 
+    def _filed(self, envelope_id: UUID) -> None:
+        """An envelope's message has its outcome: there may be an event to deliver, and a reply to send."""
+        self.rides.settled(envelope_id)
+        self.ring_handoffs()
+        self.ring_replies()
+
     def ring_handoffs(self) -> None:
         """There is an event to deliver."""
         for handoff in self.handoffs.values():
             handoff.ring()
 
+    def ring_replies(self) -> None:
+        """There is a reply to send."""
+        for replies in self.replies:
+            replies.ring()
+
     def _http_server(self) -> HttpServer:
         """The entrance; a process without it still tells operations how it fares, on an address of its own."""
         server = self.config.server
-        api = build_api(self.store, self.channels, server=server, metrics=self.metrics, ready=self.condition)
+        routes = updates(self.store, self.config, self.channels, self.clock, self.ring_replies)
+        api = build_api(
+            self.store, self.channels, server=server, metrics=self.metrics, ready=self.condition, updates=routes
+        )
         if Role.EDGE not in self.roles:
             return HttpServer(api, server.operations_listen, "server.operations_listen")
         door = Door(api, self.channels, self.deliver, server=server, metrics=self.metrics, clock=self.clock)
@@ -196,7 +222,7 @@ class Node:
     async def settled(self, seconds: float = 60) -> None:
         """Return when all work is done and the core has every event. Raise TimeoutError."""
         async with asyncio.timeout(seconds):
-            while await self.store.pending() or await self.store.waiting_events():  # noqa: ASYNC110 - other nodes work too
+            while await self.store.pending() or await self.store.waiting_events() or await self.store.waiting_replies():  # noqa: ASYNC110 - other nodes work too
                 await asyncio.sleep(0.02)
 
     def _works(self, channel: str, health: Health) -> bool:
@@ -220,7 +246,8 @@ class Node:
         jobs = {
             Role.EDGE: [self.supervisor.run],
             Role.PIPELINE: [self.pipeline.run],
-            Role.HANDOFF: [handoff.run for handoff in self.handoffs.values()],
+            Role.HANDOFF: [handoff.run for handoff in self.handoffs.values()]
+            + [replies.run for replies in self.replies],
         }
         async with asyncio.TaskGroup() as group:
             for role in sorted(self.roles):
@@ -251,7 +278,7 @@ def build_pipeline(
     store: Store,
     *,
     metrics: Metrics,
-    filed: Callable[[], None],
+    filed: Callable[[UUID], None],
     clock: Clock = now,
     retry_seconds: tuple[float, ...] = RETRY_SECONDS,
     parse_seconds: float = 10,
@@ -266,6 +293,8 @@ def build_pipeline(
         offload=Offload(seconds=parse_seconds),
         filed=filed,
         retry_seconds=retry_seconds,
+        settle_seconds=config.dedupe.settle_seconds,
+        acknowledge=config.replies.acknowledge,
     )
 
 
@@ -284,6 +313,8 @@ async def running(node: Node) -> AsyncIterator[Node]:
                 await task
             for handoff in node.handoffs.values():
                 await handoff.close()
+            for channel in node.channels.values():
+                await channel.close()
 
 
 async def open_node_store(

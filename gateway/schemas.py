@@ -12,8 +12,10 @@ from typing import Any, cast
 from channels.app import App
 from channels.registry import kinds, load
 from gateway.api import Condition, build_api, describe
+from gateway.clock import now
 from gateway.config import Config, Server
 from gateway.metrics import Metrics
+from gateway.updates import updates
 from normalizer.model import HotlineMatter
 from store.store import Store
 
@@ -45,7 +47,9 @@ def openapi() -> dict[str, Any]:
     client = {"id": "city-app", "key_hash": "sha256:" + "0" * 64, "scopes": ["messages:write"]}
     channels = {"app": App("app", App.Settings.model_validate({"kind": "app", "clients": [client]}))}
     store = cast("Store", None)  # nothing is served, only described
-    return describe(build_api(store, channels, server=Server(), metrics=Metrics(), ready=_never), channels)
+    routes = updates(store, cast("Config", None), channels, now, lambda: None)
+    api = build_api(store, channels, server=Server(), metrics=Metrics(), ready=_never, updates=routes)
+    return describe(api, channels)
 
 
 async def _never() -> Condition:

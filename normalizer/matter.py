@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from normalizer.model import (
+    Act,
     Attachment,
     ChannelRef,
     Contact,
+    Evaluation,
     HotlineMatter,
     KeptMessage,
     MatterMessage,
@@ -20,8 +23,30 @@ from normalizer.normalize import Fields
 PARAGRAPH = "\n\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a citizen does by a further message."""
+
+    act: Act
+    #: The core's update that it answers.
+    answers: UUID | None = None
+    #: Of an evaluation.
+    score: int | None = None
+
+
+REPORTS = Said(Act.REPORTS)
+#: Acts whose words belong to the matter's content.
+TELLING = frozenset({Act.REPORTS, Act.ANSWERS, Act.OBJECTS})
+
+
 def compose(
-    kept: KeptMessage, fields: Fields, *, matter_id: UUID, tracking_code: str, caller_id: UUID
+    kept: KeptMessage,
+    fields: Fields,
+    *,
+    matter_id: UUID,
+    tracking_code: str,
+    caller_id: UUID,
+    reply_route: ReplyRoute | None = None,
 ) -> HotlineMatter:
     """The matter that a message opens."""
     message = kept.message
@@ -47,14 +72,15 @@ def compose(
         caller_id=caller_id,
         confidential=fields.confidential,
         place=fields.place,
-        reply_route=ReplyRoute(channel=kept.channel),
+        reply_route=reply_route or ReplyRoute(channel=kept.channel),
         evidence=fields.evidence,
     )
 
 
-def amend(matter: HotlineMatter, kept: KeptMessage, fields: Fields) -> HotlineMatter:
+def amend(matter: HotlineMatter, kept: KeptMessage, fields: Fields, said: Said = REPORTS) -> HotlineMatter:
     """The matter with a further message of its caller: his first words stay first, what was missing is filled in."""
-    words = [matter.content, fields.text]
+    told = said.act in TELLING
+    words = [matter.content, fields.text if told else ""]
     party = matter.party.model_copy(
         update={
             "name": matter.party.name or fields.name,
@@ -68,23 +94,32 @@ def amend(matter: HotlineMatter, kept: KeptMessage, fields: Fields) -> HotlineMa
             "revision": matter.revision + 1,
             "content": PARAGRAPH.join(word for word in words if word),
             "attachments": _renumbered((*matter.attachments, *_outward(fields.attachments))),
-            "messages": (*matter.messages, _part(kept, fields)),
+            "messages": (*matter.messages, _part(kept, fields, said)),
             "party": party,
             "confidential": matter.confidential or fields.confidential,
             "place": matter.place or fields.place,
             "times_this_matter": matter.times_this_matter + 1,
+            "evaluation": _evaluation(kept, fields, said) or matter.evaluation,
             "evidence": (*matter.evidence, *fields.evidence),
         }
     )
 
 
-def _part(kept: KeptMessage, fields: Fields) -> MatterMessage:
+def _evaluation(kept: KeptMessage, fields: Fields, said: Said) -> Evaluation | None:
+    if said.act is not Act.EVALUATES:
+        return None
+    return Evaluation(score=said.score, text=fields.text, message_id=kept.id, at=kept.received_at)
+
+
+def _part(kept: KeptMessage, fields: Fields, said: Said = REPORTS) -> MatterMessage:
     return MatterMessage(
         message_id=kept.id,
         channel=kept.channel,
         sent_at=kept.message.sent_at,
         received_at=kept.received_at,
         text=fields.text,
+        act=said.act,
+        answers=said.answers,
     )
 
 

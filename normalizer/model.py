@@ -373,6 +373,27 @@ class ChannelRef(Frozen):
     """Our address on it."""
 
 
+class Act(StrEnum):
+    """What a citizen does by a message."""
+
+    REPORTS = "reports"
+    """Tells something: a new matter, or more about one."""
+    ANSWERS = "answers"
+    """Answers a question of the core."""
+    EVALUATES = "evaluates"
+    """Says how content he is, or answers a return visit (回访)."""
+    ASKS = "asks"
+    """Asks how it stands."""
+    CHASES = "chases"
+    """Asks for it to be done (催办)."""
+    OBJECTS = "objects"
+    """Does not accept the result."""
+    WITHDRAWS = "withdraws"
+    """Takes it back."""
+    OPTS_OUT = "opts_out"
+    """Wants no more messages from us there."""
+
+
 class MatterMessage(Frozen):
     """One message of a matter."""
 
@@ -386,6 +407,23 @@ class MatterMessage(Frozen):
     """Our clock."""
     text: str
     """The words, cleaned."""
+    act: Act = Act.REPORTS
+    """What he does by it."""
+    answers: UUID | None = None
+    """The core's update that it answers: a question, a return visit."""
+
+
+class Evaluation(Frozen):
+    """How content the citizen is (Jinan article 24: 满意度评价)."""
+
+    score: Annotated[int, Field(ge=1, le=5)] | None
+    """5 very content, 1 not at all; None: only words."""
+    text: str
+    """His words."""
+    message_id: UUID
+    """The message that says so."""
+    at: AwareDatetime
+    """When it came."""
 
 
 class Party(Frozen):
@@ -570,6 +608,8 @@ class HotlineMatter(Frozen):
     """The way back."""
     due: Due | None = None
     """By when."""
+    evaluation: Evaluation | None = None
+    """His last word on the result."""
     evidence: tuple[Evidence, ...] = ()
     """Why each derived field has its value."""
 
@@ -584,6 +624,40 @@ class PastMatter(Frozen):
     """Its id."""
     filed_at: AwareDatetime
     """When we filed it."""
+    tracking_code: str = ""
+    """受理编号."""
+    answered_at: AwareDatetime | None = None
+    """When the core gave its last result."""
+    closed_at: AwareDatetime | None = None
+    """When the core closed it."""
+    withdrawn_at: AwareDatetime | None = None
+    """When he took it back."""
+    evaluated_at: AwareDatetime | None = None
+    """When he last said how content he is."""
+    asked: UUID | None = None
+    """The core's update that waits for his answer."""
+    asked_at: AwareDatetime | None = None
+    """Since when."""
+    asks: Literal["question", "return_visit"] | None = None
+    """What kind of update."""
+
+    @property
+    def open(self) -> bool:
+        """Whether the city still owes a result."""
+        return self.answered_at is None and self.closed_at is None and self.withdrawn_at is None
+
+
+class PastMessage(Frozen):
+    """The sender's message before this one on the same channel and account."""
+
+    matter_id: UUID
+    """The matter it belongs to."""
+    received_at: AwareDatetime
+    """When it came."""
+    began_at: AwareDatetime
+    """When the first message of that matter came."""
+    group: str | None = None
+    """Its group; see ``Message.group``."""
 
 
 class Past(Frozen):
@@ -599,16 +673,30 @@ class Past(Frozen):
     """Matters of this caller in the last 30 days."""
     matters: tuple[PastMatter, ...] = ()
     """The newest of them, newest first; 50 at most, for some write thousands."""
-    named: HotlineMatter | None = None
+    coded: tuple[PastMatter, ...] = ()
+    """Those of his matters, however old, whose tracking codes are in the words."""
+    named: PastMatter | None = None
     """The matter the message says it adds to, when that is this caller's own."""
+    amended: UUID | None = None
+    """The matter of the earlier message that this one is the new wording of."""
+    latest: PastMessage | None = None
+    """His message before this one."""
 
 
 class Verdict(Frozen):
     """What a message is to what came before, and why."""
 
     outcome: Outcome
-    """``filed`` or ``attached`` so far."""
+    """``filed``, ``attached``, ``chased`` or ``answered``."""
+    act: Act = Act.REPORTS
+    """What the citizen does by it."""
     matter_id: UUID | None = None
-    """The earlier matter it belongs to; None for a new one."""
+    """The earlier matter it belongs to; None for a new one, or none at all."""
+    answers: UUID | None = None
+    """The core's update that it answers."""
+    score: Annotated[int, Field(ge=1, le=5)] | None = None
+    """Of an evaluation."""
+    settling: bool = False
+    """A further piece of what he is just telling."""
     reason: str
     """For a person to read."""

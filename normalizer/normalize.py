@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from normalizer.clean import clean, for_matching, single_line
+from normalizer.cues import Cues, read_cues
 from normalizer.language import identify
 from normalizer.model import (
     Assurance,
@@ -57,6 +58,8 @@ class Fields(Frozen):
     """Shared or named."""
     attachments: tuple[Attachment, ...]
     """With file names fit to be shown."""
+    cues: Cues
+    """What he may be asking of the hotline itself."""
     evidence: tuple[Evidence, ...]
     """Why title, language, contact phone and kind are what they are; spans count characters of ``text``."""
 
@@ -79,6 +82,7 @@ def normalize(message: Message, message_id: UUID) -> Fields:
         confidential=message.confidential,
         place=_place(message.place),
         attachments=tuple(_attachment(attachment) for attachment in message.attachments),
+        cues=read_cues(text),
         evidence=(
             heading_why,
             Evidence(field="language", message_id=message_id, rule=code_rule),

@@ -15,12 +15,14 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Select, case, exists, insert, literal, select, text, tuple_, update
 
 from normalizer.ids import derived
-from normalizer.model import HotlineMatter, Urgency
+from normalizer.model import HotlineMatter, Outcome, Urgency, Verdict
 from store.errors import KeyFileError, Superseded
 from store.nodes import leads
 from store.tables import EVENTS, MATTERS
 from store.values import DueEvent, Filing, ParkedEvent
 
+#: The type of an event that tells more about a matter (CONTRACT.md).
+AMENDED = "hotline.matter.amended.v1"
 #: What is urgent overtakes.
 RANKS = {Urgency.IMMEDIATE: 0, Urgency.URGENT: 1, Urgency.ROUTINE: 2}
 #: As the partial indexes say it.
@@ -50,7 +52,10 @@ def owe_event(connection: Connection, message_id: UUID, filing: Filing, sinks: C
 
     The matter's row is locked. The event's id follows from the message's: filed again after a restore, it is the same.
     """
-    matter, rank = filing.matter, RANKS[filing.matter.urgency]
+    matter = filing.matter
+    if matter is None:
+        raise ValueError("an event without a matter")
+    rank = RANKS[matter.urgency]
     event = {
         "id": derived(message_id, "event"),
         "matter_id": matter.matter_id,
@@ -61,7 +66,7 @@ def owe_event(connection: Connection, message_id: UUID, filing: Filing, sinks: C
         "state": "waiting",
         "rank": rank,
         "attempts": 0,
-        "not_before": at,
+        "not_before": max(at, filing.settles_at or at),
         "put_off_at": at,
     }
     behind = _behind(connection, matter) if matter.revision > 1 else set()
@@ -70,6 +75,27 @@ def owe_event(connection: Connection, message_id: UUID, filing: Filing, sinks: C
         open_ = (EVENTS.c.matter_id == matter.matter_id, EVENTS.c.state != "delivered")
         soon = case((EVENTS.c.not_before > at, at), else_=EVENTS.c.not_before)
         connection.execute(update(EVENTS).where(*open_, EVENTS.c.rank > rank).values(rank=rank, not_before=soon))
+
+
+def extend_event(connection: Connection, filing: Filing, at: datetime) -> bool:
+    """Put a further piece into the matter's last event, if that still waits for pieces at every sink; its row is locked.
+
+    The event then waits for the next piece. Its version tells whoever is just delivering the former one.
+    """
+    matter = filing.matter
+    if matter is None or filing.settles_at is None:
+        return False
+    last = (EVENTS.c.matter_id == matter.matter_id, EVENTS.c.sequence == matter.revision - 1)
+    rows = connection.execute(
+        select(EVENTS.c.sink, EVENTS.c.state, EVENTS.c.attempts, EVENTS.c.not_before).where(*last)
+    )
+    found = rows.all()
+    if not found or any(row.state != "waiting" or row.attempts or row.not_before <= at for row in found):
+        return False
+    document = matter.model_copy(update={"revision": matter.revision - 1}).model_dump(mode="json")
+    later = {"payload": document, "not_before": max(at, filing.settles_at), "version": EVENTS.c.version + 1}
+    connection.execute(update(EVENTS).where(*last, WAITING).values(**later))
+    return True
 
 
 def _behind(connection: Connection, matter: HotlineMatter) -> set[str]:
@@ -92,6 +118,7 @@ def due_events(
         DueEvent(
             *(r.id, r.matter_id, r.sequence, r.type, r.created_at, payloads.get(r.id), r.attempts, sink),
             immediate=r.rank == RANKS[Urgency.IMMEDIATE],
+            version=r.version,
         )
         for r in found
     ]
@@ -139,14 +166,28 @@ def delivered_many(connection: Connection, sender: Sender, deliveries: Sequence[
     _lock(connection, matters)
     ids = [delivery.event.id for delivery in deliveries]
     done = update(EVENTS).where(EVENTS.c.id.in_(ids), EVENTS.c.sink == sender.sink, WAITING)
-    done = done.values(state="delivered", settled_at=deliveries[0].at).returning(EVENTS.c.id)
-    settled = set(connection.execute(done).scalars())
+    done = done.values(state="delivered", settled_at=deliveries[0].at).returning(EVENTS.c.id, EVENTS.c.version)
+    settled = {row.id: row.version for row in connection.execute(done)}
+    for delivery in deliveries:
+        if settled.get(delivery.event.id, delivery.event.version) != delivery.event.version:
+            _tell_the_rest(connection, delivery)
     _release(connection, sender.sink, matters)
     numbered = [delivery for delivery in deliveries if delivery.case_number is not None and sender.sink == "core"]
     for delivery in numbered:
         case = update(MATTERS).where(MATTERS.c.id == delivery.event.matter_id)
         connection.execute(case.values(case_number=delivery.case_number))
     return [None if event_id in settled else Superseded(f"event {event_id}") for event_id in ids]
+
+
+def _tell_the_rest(connection: Connection, delivery: Delivery) -> None:
+    """A piece was put into the event while it was being delivered without it: it goes in an event of its own."""
+    row = connection.execute(select(MATTERS).where(MATTERS.c.id == delivery.event.matter_id)).one()
+    matter = HotlineMatter.model_validate(row.document | {"revision": row.revision + 1})
+    new = {"revision": matter.revision, "document": matter.model_dump(mode="json")}
+    connection.execute(update(MATTERS).where(MATTERS.c.id == row.id).values(**new))
+    sinks = connection.execute(select(EVENTS.c.sink).where(EVENTS.c.matter_id == row.id).distinct()).scalars().all()
+    verdict = Verdict(outcome=Outcome.ATTACHED, matter_id=row.id, reason="told after its event had gone")
+    owe_event(connection, delivery.event.id, Filing(verdict, matter, AMENDED), sinks, delivery.at)
 
 
 def _lock(connection: Connection, matters: list[UUID]) -> None:

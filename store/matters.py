@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from normalizer.model import (
+    Act,
     Assurance,
     Contact,
     ContactType,
@@ -17,20 +19,18 @@ from normalizer.model import (
     KeptMessage,
     Message,
     Outcome,
-    Past,
-    PastMatter,
+    Verdict,
 )
 from store.bulk import insert_or_ignore
 from store.errors import Superseded
-from store.events import owe_event
+from store.events import extend_event, owe_event
 from store.keys import Keyring
+from store.past import Reading, document_of, own_matter, recall
 from store.queue import finish_work, record
+from store.replies import queue_reply, recipient, shut
 from store.tables import CALLERS, CONTACTS, MATTERS, MESSAGES
 from store.values import Decide, Filing, Work
 
-HISTORY = timedelta(days=30)
-#: Matters of a caller that are recalled one by one.
-RECALLED = 50
 #: Contact types whose values mean something only together with our account: an openid belongs to one official account.
 SCOPED = frozenset({ContactType.APP, ContactType.WECHAT})
 
@@ -42,23 +42,33 @@ class Desk:
     keyring: Keyring
     node_id: UUID
     sinks: tuple[str, ...]
+    #: How long a reply is left to the acknowledgement that it may ride on, seconds.
+    ride_seconds: float = 0.0
 
 
 def file_matter(
-    connection: Connection, desk: Desk, work: Work, kept: KeptMessage, decide: Decide, at: datetime
+    connection: Connection, desk: Desk, work: Work, reading: Reading, decide: Decide, at: datetime
 ) -> Filing:
     """Decide and write, while the caller's row is locked: no two nodes can both look, find nothing, and file."""
     finish_work(connection, desk.node_id, work)
+    kept = reading.kept
     caller_id = _lock_caller(connection, desk.keyring, kept.message, at)
-    filing = decide(caller_id, _recall(connection, kept, caller_id))
-    if filing.verdict.outcome is Outcome.FILED:
-        _insert_matter(connection, filing.matter, at)
-    else:
-        _amend_matter(connection, filing.matter)
-    owe_event(connection, kept.id, filing, desk.sinks, at)
+    past = recall(connection, desk.keyring, reading, caller_id)
+    filing = decide(caller_id, past, lambda matter_id: own_matter(connection, matter_id, caller_id))
+    if filing.event_type is not None:
+        _write_matter(connection, desk, kept, filing, at)
+    for draft in filing.replies:
+        queue_reply(connection, desk.keyring, draft, at, desk.ride_seconds)
+    if filing.verdict.act is Act.OPTS_OUT:
+        shut(
+            connection,
+            recipient(desk.keyring, kept.channel, kept.message.account, kept.message.sender),
+            "opted_out",
+            at,
+        )
     settled = {
         "caller_id": caller_id,
-        "matter_id": filing.matter.matter_id,
+        "matter_id": filing.verdict.matter_id or (filing.matter and filing.matter.matter_id),
         "outcome": filing.verdict.outcome,
         "reason": filing.verdict.reason,
         "settled_at": at,
@@ -66,6 +76,38 @@ def file_matter(
     connection.execute(update(MESSAGES).where(MESSAGES.c.id == kept.id).values(settled))
     record(connection, kept.id, filing.verdict.outcome, filing.verdict.reason, at)
     return filing
+
+
+def _write_matter(connection: Connection, desk: Desk, kept: KeptMessage, filing: Filing, at: datetime) -> None:
+    """The document, and the event that tells of it; a further piece goes into the event that waits for it."""
+    matter, verdict = filing.matter, filing.verdict
+    if matter is None:
+        raise ValueError("an event without a matter")
+    if verdict.outcome is Outcome.FILED:
+        _insert_matter(connection, matter, at)
+        owe_event(connection, kept.id, filing, desk.sinks, at)
+        return
+    lock_matter(connection, matter.matter_id)
+    if verdict.settling and extend_event(connection, filing, at):
+        replace_document(connection, matter.model_copy(update={"revision": matter.revision - 1}))
+        return
+    _amend_matter(connection, matter)
+    owe_event(connection, kept.id, filing, desk.sinks, at)
+    _write_step(connection, matter.matter_id, verdict, at)
+
+
+def _write_step(connection: Connection, matter_id: UUID, verdict: Verdict, at: datetime) -> None:
+    """What the citizen's act changes in the state of his matter."""
+    steps: dict[Act, dict[str, Any]] = {
+        Act.EVALUATES: {"evaluated_at": at},
+        Act.WITHDRAWS: {"withdrawn_at": at},
+        Act.OBJECTS: {"answered_at": None, "closed_at": None},
+    }
+    step = steps.get(verdict.act, {})
+    if verdict.answers is not None:
+        step = step | {"asked": None, "asked_at": None, "asks": None}
+    if step:
+        connection.execute(update(MATTERS).where(MATTERS.c.id == matter_id).values(**step))
 
 
 def _lock_caller(connection: Connection, keyring: Keyring, message: Message, at: datetime) -> UUID:
@@ -104,40 +146,6 @@ def _contact_mark(keyring: Keyring, contact: Contact, account: str) -> bytes:
     return keyring.mark("contact", contact.type, scope, contact.value, claimed)
 
 
-def _recall(connection: Connection, kept: KeptMessage, caller_id: UUID) -> Past:
-    since = kept.received_at - HISTORY
-    heard = connection.execute(
-        select(func.count(), func.max(MESSAGES.c.received_at)).where(
-            MESSAGES.c.caller_id == caller_id, MESSAGES.c.received_at >= since
-        )
-    ).one()
-    his = (MATTERS.c.caller_id == caller_id, MATTERS.c.filed_at >= since)
-    newest = (
-        select(MATTERS.c.id, MATTERS.c.filed_at).where(*his).order_by(MATTERS.c.filed_at.desc(), MATTERS.c.id.desc())
-    )
-    return Past(
-        caller_id=caller_id,
-        contacts_30d=heard[0],
-        last_contact_at=heard[1],
-        matters_30d=connection.execute(select(func.count()).select_from(MATTERS).where(*his)).scalar_one(),
-        matters=tuple(
-            PastMatter(matter_id=row.id, filed_at=row.filed_at) for row in connection.execute(newest.limit(RECALLED))
-        ),
-        named=_named(connection, kept.message, caller_id),
-    )
-
-
-def _named(connection: Connection, message: Message, caller_id: UUID) -> HotlineMatter | None:
-    """The matter the message says it adds to, if it is the caller's own: a number alone opens nobody's file."""
-    try:
-        wanted = UUID(message.in_reply_to or "")
-    except ValueError:
-        return None
-    own = select(MATTERS.c.document).where(MATTERS.c.id == wanted, MATTERS.c.caller_id == caller_id)
-    document = connection.execute(own).scalar()
-    return HotlineMatter.model_validate(document) if document else None
-
-
 def _insert_matter(connection: Connection, matter: HotlineMatter, at: datetime) -> None:
     connection.execute(
         insert(MATTERS),
@@ -163,19 +171,30 @@ def _amend_matter(connection: Connection, matter: HotlineMatter) -> None:
         raise Superseded(f"matter {matter.matter_id}")
 
 
+def lock_matter(connection: Connection, matter_id: UUID) -> None:
+    """Nobody else changes the matter, its events or its state until the commit."""
+    connection.execute(select(MATTERS.c.id).where(MATTERS.c.id == matter_id).with_for_update())
+
+
+def replace_document(connection: Connection, matter: HotlineMatter) -> None:
+    """Another document under the same revision: what it says has not gone out yet."""
+    changed = update(MATTERS).where(MATTERS.c.id == matter.matter_id, MATTERS.c.revision == matter.revision)
+    if connection.execute(changed.values(document=matter.model_dump(mode="json"))).rowcount != 1:
+        raise Superseded(f"matter {matter.matter_id}")
+
+
 def get_matter(
     connection: Connection, matter_id: UUID, channel: str | None = None, account: str | None = None
 ) -> HotlineMatter | None:
     """A matter; with ``channel`` and ``account`` only if a message of it came through that client."""
-    query = select(MATTERS.c.document).where(MATTERS.c.id == matter_id)
+    query = select(MATTERS).where(MATTERS.c.id == matter_id)
     if channel is not None:
         through = (MESSAGES.c.matter_id == matter_id, MESSAGES.c.channel == channel, MESSAGES.c.account == account)
         query = query.where(select(MESSAGES.c.id).where(*through).exists())
-    document = connection.execute(query).scalar()
-    return HotlineMatter.model_validate(document) if document else None
+    row = connection.execute(query).one_or_none()
+    return document_of(row) if row else None
 
 
 def all_matters(connection: Connection) -> list[HotlineMatter]:
     """Every matter, in order of filing; for tests and small stores."""
-    rows = connection.execute(select(MATTERS.c.document).order_by(MATTERS.c.filed_at, MATTERS.c.id)).scalars()
-    return [HotlineMatter.model_validate(document) for document in rows]
+    return [document_of(row) for row in connection.execute(select(MATTERS).order_by(MATTERS.c.filed_at, MATTERS.c.id))]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,10 +14,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from normalizer.digest import digest
 from normalizer.ids import derived
 from normalizer.model import Envelope, KeptMessage, Message, Notice, Outcome, Parsed
+from normalizer.reply import Limit
 from store.bulk import insert_or_ignore
 from store.errors import Superseded
 from store.keys import Keyring
 from store.queue import Digest, add_digests, finish_work, record, take
+from store.replies import heed, open_window, recipient, reopen
 from store.tables import ENVELOPES, MESSAGES, SENDERS, UNPACKED
 from store.values import Stage, Work
 
@@ -30,6 +32,8 @@ class Unpacking:
     envelope: Envelope
     parsed: Parsed
     at: datetime
+    #: The channel's reply windows, by the name that a message or notice opens.
+    limits: Mapping[str, Limit] = field(default_factory=dict)
 
 
 def give_up(connection: Connection, node_id: UUID, work: Work, outcome: Outcome, reason: str, at: datetime) -> str:
@@ -68,14 +72,41 @@ def unpack_many(
         _number(connection, rows)
         for envelope_id in _insert_messages(connection, rows):
             settled[envelope_id].append(Outcome.REDELIVERED)
+    _open_windows(connection, keyring, mine)
     for unpacking in mine:
         if isinstance(unpacking.parsed, Notice):
+            heed(connection, keyring, unpacking.envelope.channel, unpacking.parsed, unpacking.at)
             record(connection, unpacking.envelope.id, Outcome.NOTICE, unpacking.parsed.reason, unpacking.at)
             settled[unpacking.envelope.id].append(Outcome.NOTICE)
     return [
         tuple(settled[unpacking.envelope.id]) if index in taken else Superseded("unpack")
         for index, unpacking in enumerate(unpackings)
     ]
+
+
+def _open_windows(connection: Connection, keyring: Keyring, unpackings: Sequence[Unpacking]) -> None:
+    """Whoever writes to us may be written to; recipients in order, as every node takes them."""
+    steps: dict[bytes, dict[str, tuple[Limit, datetime]]] = {}
+    for unpacking in unpackings:
+        channel, parsed = unpacking.envelope.channel, unpacking.parsed
+        for said in (parsed,) if isinstance(parsed, Notice) else parsed:
+            if said.sender is None or said.account is None:
+                continue
+            opened = steps.setdefault(recipient(keyring, channel, said.account, said.sender), {})
+            limit = unpacking.limits.get(said.opens or "")
+            if limit is not None and said.opens is not None:
+                opened[said.opens] = limit, unpacking.envelope.received_at
+    speaking = {
+        recipient(keyring, unpacking.envelope.channel, said.account, said.sender)
+        for unpacking in unpackings
+        if not isinstance(unpacking.parsed, Notice)
+        for said in unpacking.parsed
+    }
+    for whose in sorted(steps):
+        if whose in speaking:
+            reopen(connection, whose)
+        for name, (limit, since) in sorted(steps[whose].items()):
+            open_window(connection, whose, name, limit, since)
 
 
 def _unpacked_row_of(unpacking: Unpacking) -> dict[str, Any]:
@@ -107,6 +138,7 @@ def _message_row(keyring: Keyring, unpacking: Unpacking, position: int, message:
         "position": position,
         "identity": keyring.mark("message", *address, *_name(unpacking, position, message), digest(message)),
         "provider_mark": named,
+        "part_mark": part_mark(keyring, message),
         "sender": sender_mark(keyring, message),
         "channel": unpacking.envelope.channel,
         "account": message.account,
@@ -136,6 +168,11 @@ def _address(message: Message) -> tuple[str, ...]:
 def provider_mark(keyring: Keyring, address: tuple[str, ...], provider_id: str) -> bytes:
     """What names a message at its provider; ``address``: key space, account, the sender's type and value."""
     return keyring.mark("provider", *address, provider_id)
+
+
+def part_mark(keyring: Keyring, message: Message) -> bytes | None:
+    """What the pieces of one long message have in common; None for a whole one."""
+    return keyring.mark("part", *_address(message), message.part.reference) if message.part else None
 
 
 def sender_mark(keyring: Keyring, message: Message) -> bytes:

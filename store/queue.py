@@ -109,14 +109,19 @@ def take(connection: Connection, node_id: UUID, work: Work) -> bool:
     """Take the work off the queue and let the next of its lane go; False when it is not this node's any more."""
     if work.lane is not None:
         lock_lane(connection, work.lane)
-    taken = delete(WORK).where(*_held_by(connection, node_id, work))
+    taken = delete(WORK).where(*held_by(connection, node_id, work))
     if connection.execute(taken).rowcount != 1:
         return False
     if work.lane is not None:
-        first = select(WORK.c.sequence).where(WORK.c.lane == work.lane).order_by(WORK.c.arrival, WORK.c.sequence)
-        going = update(WORK).where(WORK.c.sequence == first.limit(1).scalar_subquery(), WORK.c.waits)
-        connection.execute(going.values(waits=False))
+        let_next_go(connection, work.lane)
     return True
+
+
+def let_next_go(connection: Connection, lane: bytes) -> None:
+    """The first of a lane waits for nobody; the lane is locked."""
+    first = select(WORK.c.sequence).where(WORK.c.lane == lane).order_by(WORK.c.arrival, WORK.c.sequence)
+    going = update(WORK).where(WORK.c.sequence == first.limit(1).scalar_subquery(), WORK.c.waits)
+    connection.execute(going.values(waits=False))
 
 
 def postpone(
@@ -124,12 +129,13 @@ def postpone(
 ) -> None:
     """Count a failed try and put the work off."""
     put_off = {"attempts": work.attempts + 1, "not_before": not_before, "put_off_at": at, "holder": None}
-    if connection.execute(update(WORK).where(*_held_by(connection, node_id, work)).values(put_off)).rowcount != 1:
+    if connection.execute(update(WORK).where(*held_by(connection, node_id, work)).values(put_off)).rowcount != 1:
         raise Superseded(f"work {work.sequence}")
     record(connection, work.subject, "retry", reason, at)
 
 
-def _held_by(connection: Connection, node_id: UUID, work: Work) -> tuple[Any, ...]:
+def held_by(connection: Connection, node_id: UUID, work: Work) -> tuple[Any, ...]:
+    """Conditions on the row of this work, while this node may write what became of it."""
     return (
         WORK.c.sequence == work.sequence,
         WORK.c.holder == node_id,

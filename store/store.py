@@ -5,12 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, select
 
 from normalizer.model import Envelope, HotlineMatter, Kept, KeptMessage, Outcome
-from store import books, dossiers, envelopes, events, matters, messages, provided, queue, replay
+from normalizer.reply import Outgoing
+from store import (
+    books,
+    dossiers,
+    envelopes,
+    events,
+    matters,
+    messages,
+    parts,
+    provided,
+    queue,
+    replay,
+    replies,
+    updates,
+)
 from store.dossiers import Dossier
 from store.envelopes import StateWrite
 from store.group import GroupCommit
@@ -20,9 +35,12 @@ from store.matters import Desk
 from store.membership import Lead, Membership
 from store.messages import Unpacking
 from store.outbox import Outbox
+from store.past import Reading
 from store.provided import Provided
+from store.replybox import ReplyBox
 from store.tables import ENVELOPES
 from store.transactions import Database
+from store.updates import Compose, Told, Update
 from store.values import Books, Decide, Filing, ParkedEvent, Receipt, Replayable, Stage, Work
 
 #: How long somebody who asks from outside waits for a database that does not answer, seconds.
@@ -44,6 +62,7 @@ class Store:
         self._unpacking = GroupCommit[Unpacking, tuple[Outcome, ...]](self._unpack_many)
         self._sinks = tuple(sinks)
         self._outboxes: dict[str, Outbox] = {}
+        self._replyboxes: dict[str, ReplyBox] = {}
 
     async def start(self, *, away: bool) -> None:
         """Join the nodes that work on the database, which is ``away`` when it did not answer just now.
@@ -169,11 +188,31 @@ class Store:
 
     # -- matters ---------------------------------------------------------------------------------------------------
 
-    async def file_matter(self, work: Work, kept: KeptMessage, decide: Decide, at: datetime) -> Filing:
-        """Decide under the caller's lock and write matter, outcome and event. Raise Superseded, StoreUnavailable."""
-        desk = Desk(self._keyring, self._membership.id, self._sinks)
+    async def file_matter(
+        self,
+        work: Work,
+        kept: KeptMessage,
+        decide: Decide,
+        at: datetime,
+        *,
+        codes: tuple[str, ...] = (),
+        ride_seconds: float = 0,
+    ) -> Filing:
+        """Decide under the caller's lock and write matter, outcome, event and replies.
+
+        ``codes``: tracking codes in the words. ``ride_seconds``: how long a reply is left to the acknowledgement that it
+        may ride on. Raise Superseded, StoreUnavailable.
+        """
+        desk = Desk(self._keyring, self._membership.id, self._sinks, ride_seconds)
         return await self._database.write(
-            lambda connection: matters.file_matter(connection, desk, work, kept, decide, at)
+            lambda connection: matters.file_matter(connection, desk, work, Reading(kept, codes), decide, at)
+        )
+
+    async def gather(self, work: Work, kept: KeptMessage, at: datetime) -> KeptMessage | None:
+        """The whole of a long message of which this is a piece; None while pieces are missing and may still come."""
+        node_id = self._membership.id
+        return await self._database.write(
+            lambda connection: parts.gather(connection, self._keyring, node_id, work, kept, at)
         )
 
     async def matter(
@@ -209,6 +248,34 @@ class Store:
     async def retry_event(self, event_id: UUID, at: datetime) -> int:
         """Let a parked event go again; how many sinks wait for it now."""
         return await self._database.write(lambda connection: events.retry(connection, event_id, at))
+
+    # -- replies ---------------------------------------------------------------------------------------------------
+
+    def replybox(self, channel: str) -> ReplyBox:
+        """What a channel is to send."""
+        if channel not in self._replyboxes:
+            self._replyboxes[channel] = ReplyBox(self._database, self._membership, self._keyring, channel)
+        return self._replyboxes[channel]
+
+    async def ride(self, channel: str, envelope_id: UUID, now: datetime) -> Outgoing | None:
+        """The reply to what an envelope held, sent with its acknowledgement; see :func:`store.replies.ride`."""
+        return await self._database.write(lambda connection: replies.ride(connection, channel, envelope_id, now))
+
+    async def tell(self, told: Update, compose: Compose) -> Told | None:
+        """Keep an update of the core and queue its reply; None when there is no such matter. Raise BindingReused."""
+        return await self._database.write(
+            lambda connection: updates.tell(connection, self._keyring, told, compose), urgent=True
+        )
+
+    async def updates_of(self, matter_id: UUID) -> list[dict[str, Any]]:
+        """What the core told about a matter, in order."""
+        return await self._database.read(
+            lambda connection: updates.updates_of(connection, matter_id), seconds=ASKING_SECONDS
+        )
+
+    async def waiting_replies(self) -> int:
+        """Replies that wait or are being sent."""
+        return await self._database.read(replies.waiting, seconds=ASKING_SECONDS)
 
     # -- books -----------------------------------------------------------------------------------------------------
 

@@ -38,17 +38,53 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """A way on which a reply can reach a citizen."""
+
+    channel: str
+    #: Our address on it.
+    account: str
+    to: Contact
+    #: The words on this way.
+    text: str
+    #: What the provider wants named; see ``Message.answer_to``.
+    answers: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A reply to be queued: the same id is queued once, whoever asks for it again."""
+
+    id: UUID
+    kind: ReplyKind
+    #: Tried in this order; none: it is ``failed`` from the start, for a person to see.
+    ways: tuple[Way, ...]
+    language: str
+    tracking_code: str | None = None
+    matter_id: UUID | None = None
+    #: The core's update that it carries.
+    update_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Filing:
     """What is to be written about a message, decided under its caller's lock."""
 
     verdict: Verdict
-    #: The matter's document, new or amended.
-    matter: Matter
-    #: CloudEvents type of the event owed to the core.
-    event_type: str
+    #: The matter's document, new or amended; as it is where nothing is told of it; None where there is none.
+    matter: Matter | None
+    #: CloudEvents type of the event owed to the core; None: nothing is told.
+    event_type: str | None
+    #: What he is answered at once.
+    replies: tuple[Draft, ...] = ()
+    #: Until when an event about it may wait for further pieces of the conversation; None: it goes now.
+    settles_at: datetime | None = None
 
 
-Decide = Callable[[UUID, Past], Filing]
+OpenFile = Callable[[UUID], Matter | None]
+"""The document of one of the caller's matters."""
+
+Decide = Callable[[UUID, Past, OpenFile], Filing]
 """From the caller's id and past to what is to be written; pure and quick: it runs under the caller's lock."""
 
 
@@ -68,6 +104,8 @@ class DueEvent:
     sink: str = "core"
     #: Danger to life: it overtakes, and is not put off for long.
     immediate: bool = False
+    #: Of the payload.
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,35 +142,6 @@ class Replayable:
     envelope_id: UUID
     channel: str
     outcomes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A way on which a reply can reach a citizen."""
-
-    channel: str
-    #: Our address on it.
-    account: str
-    to: Contact
-    #: The words on this way.
-    text: str
-    #: What the provider wants named; see ``Message.answer_to``.
-    answers: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A reply to be queued: the same id is queued once, whoever asks for it again."""
-
-    id: UUID
-    kind: ReplyKind
-    #: Tried in this order; none: it is ``failed`` from the start, for a person to see.
-    ways: tuple[Way, ...]
-    language: str
-    tracking_code: str | None = None
-    matter_id: UUID | None = None
-    #: The core's update that it carries.
-    update_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from normalizer.cues import Cues
 from normalizer.model import (
     Assurance,
     Attachment,
@@ -72,6 +73,7 @@ def test_every_field_of_a_full_message() -> None:
                 id="0", kind=AttachmentKind.IMAGE, file_name="图gpj.exe", reference="a\u200bb", media_type="image/png"
             ),
         ),
+        cues=Cues(short=True),
         evidence=(
             Evidence(field="title", message_id=ID, span=(10, 29), rule="title.first_sentence"),
             Evidence(field="language", message_id=ID, rule="language.script"),

@@ -158,7 +158,7 @@ async def _replay_here(
     store = await open_node_store(config)
     try:
         queued = await requeue(store, selection, now, progress)
-        pipeline = build_pipeline(config, channels, store, metrics=Metrics(), filed=lambda: None)
+        pipeline = build_pipeline(config, channels, store, metrics=Metrics(), filed=lambda _: None)
         async with asyncio.TaskGroup() as group:
             working = group.create_task(pipeline.run())
             for envelope_id in queued:

@@ -8,7 +8,7 @@ import itertools
 import re
 import smtplib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -65,6 +65,8 @@ class Load:
         #: Called with each letter when it is acknowledged.
         self.heard_back: Callable[[Letter], None] = lambda _: None
         self.stopping = False
+        self._going = asyncio.Event()
+        self._going.set()
         world.at_end.append(self.hang_up)
 
     # -- what became of it ---------------------------------------------------------------------------------------------
@@ -105,8 +107,18 @@ class Load:
             await asyncio.gather(*tasks, return_exceptions=True)
             self.hang_up()
 
+    @contextlib.contextmanager
+    def resting(self) -> Iterator[None]:
+        """Nobody begins a new letter during the block."""
+        self._going.clear()
+        try:
+            yield
+        finally:
+            self._going.set()
+
     async def _write(self, channel: str, sender: str) -> None:
         while not self.stopping:
+            await self._going.wait()
             letter = self.letter(channel, sender)
             await self.insist(letter)
             await asyncio.sleep(self._pause)

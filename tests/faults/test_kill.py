@@ -91,7 +91,7 @@ async def _ended(world: World, control: Control, events: int) -> bool:
 
 
 async def test_killed_at_random_moments(either_world: World) -> None:
-    """Under load; now and then it may settle, so that hundreds of kills do not only pile up work."""
+    """Under load, with a rest now and then, so that hundreds of kills do not only pile up work."""
     world, chance = either_world, random.Random(12345)
     load, kills = Load(world), []
     await world.start()
@@ -102,7 +102,8 @@ async def test_killed_at_random_moments(either_world: World) -> None:
             await world.kill()
             await world.start()
             if run % 20 == 19:
-                await world.settled(120)
+                with load.resting():
+                    await world.settled(120)
     await world.settled()
     ledger = await examine(world, load)
     worst = max(map(load.first_after, kills))

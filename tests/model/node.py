@@ -103,7 +103,7 @@ class Node:
             metrics=metrics,
             zone=ZoneInfo("Asia/Shanghai"),
             offload=Inline(self._gate, self.name, self._letters),  # type: ignore[arg-type]  # the same two methods
-            filed=handoff.ring,
+            filed=lambda _: handoff.ring(),
         )
         self.jobs = [asyncio.create_task(self._pipeline.run()), asyncio.create_task(handoff.run())]
 

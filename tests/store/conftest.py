@@ -38,7 +38,7 @@ from store.messages import Unpacking
 from store.opening import open_store
 from store.store import Store
 from store.tables import MESSAGES, NODES
-from store.values import Decide, DueEvent, Filing, Stage, Work
+from store.values import Decide, DueEvent, Filing, OpenFile, Stage, Work
 from tests.postgres import Server, postgresql
 
 __all__ = ["postgresql"]
@@ -178,7 +178,7 @@ def matter(kept: KeptMessage, caller_id: UUID, **more: Any) -> HotlineMatter:
 def new_matter(kept: KeptMessage, seen: list[Past] | None = None, **more: Any) -> Decide:
     """Decides for a new matter; ``seen`` collects the pasts it was shown."""
 
-    def decide(caller_id: UUID, past: Past) -> Filing:
+    def decide(caller_id: UUID, past: Past, _open_file: OpenFile) -> Filing:
         if seen is not None:
             seen.append(past)
         verdict = Verdict(outcome=Outcome.FILED, reason="nothing like it")
@@ -191,7 +191,7 @@ def amendment(earlier: HotlineMatter, **change: Any) -> Decide:
     """Decides that the message adds to ``earlier``."""
     amended = earlier.model_copy(update={"revision": earlier.revision + 1} | change)
     verdict = Verdict(outcome=Outcome.ATTACHED, matter_id=earlier.matter_id, reason="names it")
-    return lambda _caller_id, _past: Filing(verdict, amended, "matter.amended")
+    return lambda _caller_id, _past, _open_file: Filing(verdict, amended, "matter.amended")
 
 
 # -- steps -------------------------------------------------------------------------------------------------------------

@@ -10,10 +10,10 @@ from sqlalchemy.exc import IntegrityError
 
 from normalizer.model import Assurance, Contact, ContactType, HotlineMatter, Message, Outcome, Past, PastMatter
 from store.errors import Superseded
-from store.matters import HISTORY
+from store.past import HISTORY
 from store.store import Store
 from store.tables import CALLERS, CONTACTS, EVENTS, MATTERS, MESSAGES, TRANSITIONS
-from store.values import Filing, Stage, Work
+from store.values import Filing, OpenFile, Stage, Work
 from tests.store.conftest import (
     NOW,
     amended,
@@ -70,7 +70,7 @@ async def test_filing_writes_matter_outcome_and_event_together(store: Store) -> 
 async def test_a_decision_that_raises_leaves_nothing(store: Store) -> None:
     work, kept = await to_digest(store, message())
 
-    def decide(_caller_id: UUID, _past: Past) -> Filing:
+    def decide(_caller_id: UUID, _past: Past, _open_file: OpenFile) -> Filing:
         raise LookupError("a bug in a rule")
 
     with pytest.raises(LookupError):
@@ -210,8 +210,8 @@ async def test_the_past_holds_the_last_thirty_days_newest_first(store: Store) ->
     past = await seen(store, message(), received_at=NOW)
     assert (past.contacts_30d, past.last_contact_at) == (2, times[2])
     assert past.matters == (
-        PastMatter(matter_id=new.matter_id, filed_at=times[2]),
-        PastMatter(matter_id=edge.matter_id, filed_at=times[1]),
+        PastMatter(matter_id=new.matter_id, filed_at=times[2], tracking_code=new.tracking_code),
+        PastMatter(matter_id=edge.matter_id, filed_at=times[1], tracking_code=edge.tracking_code),
     )
     assert old.matter_id not in {matter.matter_id for matter in past.matters}
 
@@ -220,7 +220,7 @@ async def test_of_a_caller_who_writes_without_end_the_newest_matters_are_recalle
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each filing would else cost as much as all before: the acknowledgements of others wait for the same file."""
-    monkeypatch.setattr("store.matters.RECALLED", 3)
+    monkeypatch.setattr("store.past.RECALLED", 3)
     for number in range(5):
         await seen(store, message(provider_id=f"earlier-{number}"), received_at=NOW)
     newest = [matter.matter_id for matter in await store.matters()][:1:-1]
@@ -243,7 +243,8 @@ async def test_redeliveries_and_failures_are_no_contacts(store: Store) -> None:
 
 async def test_the_matter_a_message_names_is_recalled(store: Store) -> None:
     mine = await filed(store)
-    assert (await seen(store, message(in_reply_to=str(mine.matter_id)))).named == mine
+    past = await seen(store, message(in_reply_to=str(mine.matter_id)))
+    assert past.named is not None and past.named.matter_id == mine.matter_id
 
 
 @pytest.mark.parametrize("named", [None, "", "12345", "not-a-uuid", str(UUID(int=0))])

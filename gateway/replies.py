@@ -1,0 +1,180 @@
+"""Replies out of the door: what is queued for a channel, one after the other per citizen, at most once in effect.
+
+One node at a time sends for a channel, so its provider's limits are those of the whole gateway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from aiolimiter import AsyncLimiter
+
+from channels.base import AnyChannel, State
+from channels.errors import NotSent, Uncertain, Undeliverable
+from gateway.clock import Clock
+from gateway.config import Config
+from gateway.metrics import Metrics
+from gateway.texts import language_of, neutral, written
+from normalizer.model import Assurance, HotlineMatter
+from normalizer.reply import ReplyKind
+from store.errors import StoreUnavailable, Superseded
+from store.replybox import ReplyBox
+from store.updates import Compose, LastWord, reply_id
+from store.values import Draft, DueReply, Way
+
+log = structlog.get_logger(__name__)
+
+#: Replies under way at once, and sent in a second: every provider we know takes more.
+AT_ONCE, PER_SECOND = 8, 20.0
+#: How often the queue is looked at when nobody rings, seconds.
+IDLE_SECONDS = 1.0
+#: First and longest wait of a reply that surely did not go out, seconds; after so many tries the next way is taken.
+FIRST_SECONDS, LONGEST_SECONDS, TRIES = 2.0, 600.0, 10
+#: How long a channel may take over one reply, seconds; beyond, nobody knows.
+SEND_SECONDS = 60.0
+
+
+class Replies:
+    """Sends one channel's replies until cancelled; ring it when one was queued."""
+
+    def __init__(
+        self,
+        channel: AnyChannel,
+        box: ReplyBox,
+        state: State,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        first_seconds: float = FIRST_SECONDS,
+    ) -> None:
+        self._channel, self._box, self._state = channel, box, state
+        self._clock, self._metrics, self._first = clock, metrics, first_seconds
+        self._rate = AsyncLimiter(PER_SECOND, 1)
+        self._under_way: dict[UUID, asyncio.Task[None]] = {}
+        self._bell = asyncio.Event()
+
+    def ring(self) -> None:
+        """There is a reply to send."""
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Send until cancelled; what is under way then is ended first, for else nobody would know what became of it."""
+        try:
+            while True:
+                self._bell.clear()
+                if not await self._start():
+                    await self._rest()
+        finally:
+            await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
+    async def _start(self) -> int:
+        places = AT_ONCE - len(self._under_way)
+        if not places or not self._box.lead.held:
+            return 0
+        try:
+            due = await self._box.take(self._channel.reply_limits, self._clock(), places, tuple(self._under_way))
+        except Exception as error:  # noqa: BLE001 - it must be looked at again, whatever it was
+            if not isinstance(error, Superseded | StoreUnavailable):
+                log.error("claim_failed", stage="replies", channel=self._channel.name, error=type(error).__name__)
+            return 0
+        for reply in due:
+            self._under_way[reply.outgoing.id] = asyncio.create_task(self._attempt(reply))
+        return len(due)
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self._bell.wait()
+        except TimeoutError:
+            pass
+
+    async def _attempt(self, reply: DueReply) -> None:
+        try:
+            async with self._rate:
+                await self._send(reply)
+        except Superseded:
+            log.info("superseded", stage="replies", reply_id=str(reply.outgoing.id))
+        except Exception as error:  # noqa: BLE001 - what became of it is not written: it will be found ``sending``
+            log.error("not_written", stage="replies", reply_id=str(reply.outgoing.id), error=type(error).__name__)
+            await asyncio.sleep(IDLE_SECONDS)
+        finally:
+            del self._under_way[reply.outgoing.id]
+            self._bell.set()
+
+    async def _send(self, reply: DueReply) -> None:
+        name = self._channel.name
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                word = await self._channel.send(reply.outgoing, self._state)
+        except NotSent as error:
+            await self._again(reply, error)
+            return
+        except Undeliverable as error:
+            log.warning("reply_refused", channel=name, reply_id=str(reply.outgoing.id), reason=error.reason)
+            self._count("refused")
+            await self._box.refused(reply, error.reason, self._clock(), unreachable=error.unreachable)
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it was, the citizen may have it
+            reason = error.reason if isinstance(error, Uncertain) else type(error).__name__
+            log.error("reply_unknown", channel=name, reply_id=str(reply.outgoing.id), reason=reason)
+            self._count("unknown")
+            await self._box.uncertain(reply, reason, self._clock())
+            return
+        self._count("delivered" if word.delivered else "sent")
+        await self._box.sent(reply, word, self._clock())
+
+    async def _again(self, reply: DueReply, error: NotSent) -> None:
+        at = self._clock()
+        if reply.attempts + 1 >= TRIES:
+            self._count("refused")
+            await self._box.refused(reply, error.reason, at)
+            return
+        self._count("retry")
+        wait = max(error.after_seconds, min(LONGEST_SECONDS, self._first * 2**reply.attempts))
+        await self._box.put_off(reply, error.reason, at, at + timedelta(seconds=wait))
+
+    def _count(self, result: str) -> None:
+        self._metrics.replies.labels(self._channel.name, result).inc()
+
+
+def composing(config: Config, channels: Mapping[str, AnyChannel], kind: ReplyKind, text: str) -> Compose:
+    """How an update becomes a reply: on the citizen's own channel first, then on the city's other ways."""
+
+    def compose(matter: HotlineMatter, spoken: tuple[LastWord, ...], update_id: UUID) -> Draft:
+        language = language_of(matter.language)
+        whole = written(kind, language, matter.tracking_code, text)
+        own = [
+            Way(word.channel, word.message.account, word.message.sender, whole, word.message.answer_to)
+            for word in spoken
+            if word.channel in channels and word.message.sender.type in channels[word.channel].reaches
+        ]
+        used = {(way.channel, way.to.value) for way in own}
+        others = [
+            way for way in _other_ways(config, channels, matter, whole) if (way.channel, way.to.value) not in used
+        ]
+        return Draft(
+            id=reply_id(update_id),
+            kind=kind,
+            ways=(*own, *others),
+            language=language,
+            tracking_code=matter.tracking_code,
+            matter_id=matter.matter_id,
+            update_id=update_id,
+        )
+
+    return compose
+
+
+def _other_ways(config: Config, channels: Mapping[str, AnyChannel], matter: HotlineMatter, whole: str) -> list[Way]:
+    """In the city's order. To an address that he only stated, which may be another's, goes no word of the matter."""
+    vague = neutral(language_of(matter.language), matter.tracking_code)
+    return [
+        Way(name, "", contact, whole if contact.assurance is Assurance.VERIFIED else vague)
+        for name in config.replies.fallback
+        for contact in matter.party.contacts
+        if name in channels and contact.type in channels[name].reaches and contact.assurance is not Assurance.SPOOFABLE
+    ]

@@ -1,0 +1,107 @@
+"""What the gateway itself says to citizens, in one place, in Chinese and English. The core's own words come inside.
+
+``{code}`` is the tracking code (受理编号), ``{text}`` the core's words, ``{state}`` a line of ``STATES``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from normalizer.model import PastMatter
+from normalizer.reply import ReplyKind
+
+Language = Literal["zh", "en"]
+
+TEXTS: dict[ReplyKind, dict[Language, str]] = {
+    ReplyKind.ACKNOWLEDGEMENT: {
+        "zh": "您的诉求已收到，受理编号：{code}。回复“进度 {code}”可查询办理情况。",
+        "en": "We have received your request. Its number is {code}. Reply “status {code}” to ask how it stands.",
+    },
+    ReplyKind.STATUS: {
+        "zh": "受理编号 {code}：{state}",
+        "en": "Number {code}: {state}",
+    },
+    ReplyKind.ACCEPTED: {
+        "zh": "您的诉求（受理编号 {code}）已受理。{text}",
+        "en": "Your request (number {code}) has been accepted. {text}",
+    },
+    ReplyKind.NOT_ACCEPTED: {
+        "zh": "您的诉求（受理编号 {code}）未予受理。{text}",
+        "en": "Your request (number {code}) was not accepted. {text}",
+    },
+    ReplyKind.PROGRESS: {
+        "zh": "您的诉求（受理编号 {code}）办理进展：{text}",
+        "en": "Your request (number {code}), progress: {text}",
+    },
+    ReplyKind.QUESTION: {
+        "zh": "关于您的诉求（受理编号 {code}），承办单位想了解：{text}（直接回复即可）",
+        "en": "About your request (number {code}) we would like to know: {text} (simply reply)",
+    },
+    ReplyKind.RESULT: {
+        "zh": "您的诉求（受理编号 {code}）办理结果：{text}请回复1至5分评价（5分为非常满意），有异议请直接回复说明。",
+        "en": "Your request (number {code}), result: {text} Please reply with a mark from 1 to 5 (5: very satisfied), or "
+        "tell us what you object to.",
+    },
+    ReplyKind.CLOSED: {
+        "zh": "您的诉求（受理编号 {code}）已办结。{text}",
+        "en": "Your request (number {code}) has been closed. {text}",
+    },
+    ReplyKind.RETURN_VISIT: {
+        "zh": "关于您的诉求（受理编号 {code}）的回访：{text}请回复1至5分（5分为非常满意）。",
+        "en": "About your request (number {code}): {text} Please reply with a mark from 1 to 5 (5: very satisfied).",
+    },
+}
+
+#: How a matter stands, as a citizen may know it.
+STATES: dict[str, dict[Language, str]] = {
+    "filed": {"zh": "已收到，正在转办。", "en": "received, being passed on."},
+    "asked": {"zh": "等待您的回复。", "en": "waiting for your answer."},
+    "answered": {"zh": "已答复。", "en": "answered."},
+    "closed": {"zh": "已办结。", "en": "closed."},
+    "withdrawn": {"zh": "已撤回。", "en": "withdrawn."},
+    "unknown": {"zh": "没有查到与您本人对应的诉求。", "en": "there is no request of yours under this number."},
+}
+
+#: On another way than the citizen's own, to an address that he only stated: nothing that others may not read.
+NEUTRAL: dict[Language, str] = {
+    "zh": "您的诉求（受理编号 {code}）有新的答复，请通过您提交诉求的渠道查看。",
+    "en": "There is news about your request (number {code}). Please look where you wrote to us.",
+}
+
+
+def language_of(code: str | None) -> Language:
+    """English for who writes English, Chinese for everybody else."""
+    return "en" if code == "en" else "zh"
+
+
+def written(kind: ReplyKind, language: Language, code: str, text: str = "") -> str:
+    """A reply's whole text."""
+    return TEXTS[kind][language].format(code=code, text=_sentence(text, language)).strip()
+
+
+def neutral(language: Language, code: str) -> str:
+    """The text for a way that others may read."""
+    return NEUTRAL[language].format(code=code)
+
+
+def standing(matter: PastMatter | None, language: Language, code: str) -> str:
+    """The answer to "how does it stand?"."""
+    return TEXTS[ReplyKind.STATUS][language].format(code=code, state=STATES[_state(matter)][language])
+
+
+def _state(matter: PastMatter | None) -> str:
+    if matter is None:
+        return "unknown"
+    marks = {"withdrawn": matter.withdrawn_at, "asked": matter.asked, "closed": matter.closed_at}
+    for name, mark in (marks | {"answered": matter.answered_at}).items():
+        if mark is not None:
+            return name
+    return "filed"
+
+
+def _sentence(text: str, language: Language) -> str:
+    """The core's words, ended, so that ours can follow."""
+    text = text.strip()
+    if not text or text[-1] in "。！？.!?…”）)":
+        return text
+    return text + ("。" if language == "zh" else ".")

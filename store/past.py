@@ -1,0 +1,114 @@
+"""Recalling a caller's past, as much of it as a verdict needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, func, select
+
+from normalizer.model import HotlineMatter, KeptMessage, Message, Past, PastMatter, PastMessage, Status
+from store.keys import Keyring
+from store.messages import provider_mark
+from store.tables import MATTERS, MESSAGES
+
+HISTORY = timedelta(days=30)
+#: Matters of a caller that are recalled one by one.
+RECALLED = 50
+_STEPS = ("answered_at", "closed_at", "withdrawn_at", "evaluated_at", "asked", "asked_at", "asks")
+_MATTER = (MATTERS.c.id, MATTERS.c.filed_at, MATTERS.c.tracking_code, *(MATTERS.c[name] for name in _STEPS))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A message, and what its words refer to."""
+
+    kept: KeptMessage
+    #: Tracking codes in its words.
+    codes: tuple[str, ...] = ()
+
+
+def recall(connection: Connection, keyring: Keyring, reading: Reading, caller_id: UUID) -> Past:
+    """The caller's past; his row is locked."""
+    kept = reading.kept
+    since = kept.received_at - HISTORY
+    heard = connection.execute(
+        select(func.count(), func.max(MESSAGES.c.received_at)).where(
+            MESSAGES.c.caller_id == caller_id, MESSAGES.c.received_at >= since
+        )
+    ).one()
+    his = (MATTERS.c.caller_id == caller_id, MATTERS.c.filed_at >= since)
+    newest = select(*_MATTER).where(*his).order_by(MATTERS.c.filed_at.desc(), MATTERS.c.id.desc())
+    coded = select(*_MATTER).where(MATTERS.c.tracking_code.in_(reading.codes), MATTERS.c.caller_id == caller_id)
+    return Past(
+        caller_id=caller_id,
+        contacts_30d=heard[0],
+        last_contact_at=heard[1],
+        matters_30d=connection.execute(select(func.count()).select_from(MATTERS).where(*his)).scalar_one(),
+        matters=tuple(_past(row) for row in connection.execute(newest.limit(RECALLED))),
+        coded=tuple(_past(row) for row in connection.execute(coded)) if reading.codes else (),
+        named=_named(connection, kept.message, caller_id),
+        amended=_amended(connection, keyring, kept.message, caller_id),
+        latest=_latest(connection, kept, caller_id) if heard[0] else None,
+    )
+
+
+def _past(row: Row[Any]) -> PastMatter:
+    steps = {name: getattr(row, name) for name in _STEPS}
+    return PastMatter(matter_id=row.id, filed_at=row.filed_at, tracking_code=row.tracking_code, **steps)
+
+
+def _named(connection: Connection, message: Message, caller_id: UUID) -> PastMatter | None:
+    """The matter the message says it adds to, if it is the caller's own: a number alone opens nobody's file."""
+    try:
+        wanted = UUID(message.in_reply_to or "")
+    except ValueError:
+        return None
+    asked = select(*_MATTER).where((MATTERS.c.id == wanted) | (MATTERS.c.asked == wanted))
+    row = connection.execute(asked.where(MATTERS.c.caller_id == caller_id)).one_or_none()
+    return _past(row) if row else None
+
+
+def _amended(connection: Connection, keyring: Keyring, message: Message, caller_id: UUID) -> UUID | None:
+    """The matter of the message of which this is the new wording."""
+    if message.amends is None:
+        return None
+    address = (message.key_space, message.account, message.sender.type, message.sender.value)
+    first = (
+        MESSAGES.c.provider_mark == provider_mark(keyring, address, message.amends),
+        MESSAGES.c.caller_id == caller_id,
+    )
+    found = select(MESSAGES.c.matter_id).where(*first, MESSAGES.c.matter_id.is_not(None)).limit(1)
+    matter_id: UUID | None = connection.execute(found).scalar()
+    return matter_id
+
+
+def _latest(connection: Connection, kept: KeptMessage, caller_id: UUID) -> PastMessage | None:
+    """His message before this one, if it came the same way and belongs to a matter."""
+    before = select(MESSAGES).where(MESSAGES.c.caller_id == caller_id, MESSAGES.c.id != kept.id)
+    row = connection.execute(before.order_by(MESSAGES.c.received_at.desc()).limit(1)).one_or_none()
+    if row is None or row.matter_id is None or (row.channel, row.account) != (kept.channel, kept.message.account):
+        return None
+    opened = select(func.min(MESSAGES.c.received_at)).where(MESSAGES.c.matter_id == row.matter_id)
+    return PastMessage(
+        matter_id=row.matter_id,
+        received_at=row.received_at,
+        began_at=connection.execute(opened).scalar_one(),
+        group=row.content.get("group"),
+    )
+
+
+def own_matter(connection: Connection, matter_id: UUID, caller_id: UUID) -> HotlineMatter | None:
+    """A matter of this caller."""
+    own = select(MATTERS).where(MATTERS.c.id == matter_id, MATTERS.c.caller_id == caller_id)
+    row = connection.execute(own).one_or_none()
+    return document_of(row) if row else None
+
+
+def document_of(row: Row[Any]) -> HotlineMatter:
+    """The document in a row of the matters table; whether it is closed, the row knows."""
+    matter = HotlineMatter.model_validate(row.document)
+    closed = row.closed_at is not None or row.withdrawn_at is not None
+    return matter.model_copy(update={"status": Status.CLOSED}) if closed else matter

@@ -1,0 +1,139 @@
+"""What the case core tells about a matter: kept once per Idempotency-Key, and queued for the citizen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, select, update
+
+from normalizer.ids import derived
+from normalizer.model import Binding, HotlineMatter, Message
+from normalizer.reply import ReplyKind, ReplyState
+from store.bulk import insert_or_ignore
+from store.errors import BindingReused, Superseded
+from store.keys import Keyring
+from store.past import document_of
+from store.queue import record
+from store.replies import queue_reply
+from store.tables import BINDINGS, MATTERS, MESSAGES, REPLIES, UPDATES
+from store.values import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One update, checked."""
+
+    id: UUID
+    matter_id: UUID
+    kind: ReplyKind
+    client: str
+    binding: Binding
+    at: datetime
+    #: What it says: text, reason, where to, unit, case number, when it happened.
+    content: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the core is answered."""
+
+    update_id: UUID
+    reply_state: ReplyState
+
+
+@dataclass(frozen=True, slots=True)
+class LastWord:
+    """How the citizen last spoke on a matter: the way back."""
+
+    channel: str
+    message: Message
+
+
+Compose = Callable[[HotlineMatter, tuple[LastWord, ...], UUID], Draft]
+"""From the matter, its messages' ways (newest first) and the update's id to the reply."""
+
+
+def tell(connection: Connection, keyring: Keyring, told: Update, compose: Compose) -> Told | None:
+    """Write the update and queue its reply; None when there is no such matter. Raise BindingReused.
+
+    The same key and body again: the first answer again, and nothing is written.
+    """
+    locked = select(MATTERS).where(MATTERS.c.id == told.matter_id).with_for_update()
+    row = connection.execute(locked).one_or_none()
+    if row is None:
+        return None
+    first = _claim(connection, keyring, told)
+    if first != told.id:
+        return _again(connection, first)
+    if told.kind is ReplyKind.QUESTION or told.kind is ReplyKind.RETURN_VISIT or _STEPS.get(told.kind):
+        connection.execute(update(MATTERS).where(MATTERS.c.id == row.id).values(**_step(told)))
+    if told.content.get("case_number"):
+        number = update(MATTERS).where(MATTERS.c.id == row.id)
+        connection.execute(number.values(case_number=told.content["case_number"]))
+    kept = {"id": told.id, "matter_id": row.id, "type": told.kind, "client": told.client}
+    connection.execute(insert(UPDATES), kept | {"received_at": told.at, "content": told.content})
+    record(connection, row.id, f"update_{told.kind}", None, told.at)
+    if not told.content.get("text"):
+        return Told(told.id, ReplyState.SENT)  # nothing to be said to the citizen
+    draft = compose(document_of(row), _ways(connection, row.id), told.id)
+    return Told(told.id, queue_reply(connection, keyring, draft, told.at))
+
+
+_STEPS = {ReplyKind.RESULT: "answered_at", ReplyKind.CLOSED: "closed_at", ReplyKind.NOT_ACCEPTED: "closed_at"}
+
+
+def _step(told: Update) -> dict[str, Any]:
+    """What it changes in the state of the matter."""
+    if told.kind in {ReplyKind.QUESTION, ReplyKind.RETURN_VISIT}:
+        return {"asked": told.id, "asked_at": told.at, "asks": str(told.kind)}
+    return {_STEPS[told.kind]: told.at}
+
+
+def _claim(connection: Connection, keyring: Keyring, told: Update) -> UUID:
+    """The update that the key stands for: this one, or the first."""
+    key = keyring.mark("binding", "updates", told.binding.key)
+    digest = keyring.mark("bound", told.binding.digest)
+    row = {"key": key, "digest": digest, "envelope_id": told.id}
+    connection.execute(insert_or_ignore(connection, BINDINGS), row)
+    found = connection.execute(select(BINDINGS).where(BINDINGS.c.key == key)).one()
+    if found.digest != digest:
+        raise BindingReused("updates: the key already stands for another body")
+    first: UUID = found.envelope_id
+    return first
+
+
+def _again(connection: Connection, update_id: UUID) -> Told:
+    row = connection.execute(select(UPDATES).where(UPDATES.c.id == update_id)).one_or_none()
+    if row is None:
+        raise Superseded(f"update {update_id}")
+    return Told(update_id, ReplyState.QUEUED if row.content.get("text") else ReplyState.SENT)
+
+
+def _ways(connection: Connection, matter_id: UUID) -> tuple[LastWord, ...]:
+    """How he spoke on this matter, the newest first, each way once."""
+    said = select(MESSAGES.c.channel, MESSAGES.c.content).where(MESSAGES.c.matter_id == matter_id)
+    found: dict[tuple[str, ...], LastWord] = {}
+    for row in connection.execute(said.order_by(MESSAGES.c.received_at.desc()).limit(20)):
+        message = Message.model_validate(row.content)
+        found.setdefault((row.channel, message.account, message.sender.value), LastWord(row.channel, message))
+    return tuple(found.values())
+
+
+def updates_of(connection: Connection, matter_id: UUID) -> list[dict[str, Any]]:
+    """What was told about a matter, in order, each with the state of its reply."""
+    rows = select(UPDATES, REPLIES.c.state).outerjoin(REPLIES, REPLIES.c.update_id == UPDATES.c.id)
+    ordered = rows.where(UPDATES.c.matter_id == matter_id).order_by(UPDATES.c.received_at, UPDATES.c.id)
+    return [
+        {"update_id": row.id, "type": row.type, "received_at": row.received_at, "reply_state": row.state}
+        | {name: row.content.get(name) for name in ("text", "unit", "occurred_at")}
+        for row in connection.execute(ordered)
+    ]
+
+
+def reply_id(update_id: UUID) -> UUID:
+    """The id of the reply that carries an update."""
+    return derived(update_id, "reply")
