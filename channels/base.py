@@ -36,7 +36,7 @@ from channels.errors import (
 )
 from channels.recount import Period, Told, Unanswered
 from channels.settings import ChannelSettings, WebhookSettings
-from normalizer.model import Binding, ContactType, Envelope, Kept, Parsed
+from normalizer.model import AttachmentKind, Binding, ContactType, Envelope, Kept, Parsed
 from normalizer.reply import Limit, Outgoing, Sent
 
 
@@ -171,6 +171,8 @@ class Channel(ABC, Generic[S]):
     listens: ClassVar[bool] = False
     #: People write here in pieces: what one sends within the settle window is one matter.
     conversational: ClassVar[bool] = False
+    #: Kinds of attachments that ``download`` fetches; empty: none.
+    fetches: ClassVar[frozenset[AttachmentKind]] = frozenset()
     #: Types of contact that ``send`` can write to; empty: this channel only listens.
     reaches: ClassVar[frozenset[ContactType]] = frozenset()
     #: The reply windows, by the name that ``Message.opens`` and ``Notice.opens`` give; empty: at any time.

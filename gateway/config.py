@@ -93,12 +93,21 @@ class StoreSettings(Strict):
 
     url: str = "sqlite:///var/gateway.db"
     """``sqlite:///path`` for one node, ``postgresql://…`` for one or many."""
-    files: LocalPath = Path("var/files")
-    """Folder for attachments."""
+    files: str = "var/files"
+    """What citizens sent beside words: a folder, or ``s3://bucket/prefix`` with the credentials in the environment."""
     journal: LocalPath = Path("var/journal")
     """Folder on this machine's own disk: deliveries are kept there while PostgreSQL does not answer."""
     reserve_megabytes: Annotated[int, Field(ge=0, le=10_000)] = 16
     """Space kept back on the disk that deliveries are written to, at most a twentieth of it; 0: none."""
+
+    @field_validator("files")
+    @classmethod
+    def _known_place(cls, value: str, info: ValidationInfo) -> str:
+        if value.startswith("s3://"):
+            return value
+        if "://" in value or not value.strip():
+            raise ValueError("write a folder or s3://bucket/prefix")
+        return str(_located(Path(value), info))
 
     @field_validator("url")
     @classmethod

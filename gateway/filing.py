@@ -11,7 +11,19 @@ from dedupe.caller import history
 from dedupe.relation import LONGEST_SECONDS, Asked, relation, when_full
 from gateway.texts import language_of, standing, written
 from normalizer.matter import Said, amend, compose
-from normalizer.model import Act, HotlineMatter, KeptMessage, Outcome, Past, PastMatter, ReplyRoute, Urgency, Verdict
+from normalizer.model import (
+    Act,
+    Attachment,
+    AttachmentKind,
+    HotlineMatter,
+    KeptMessage,
+    Outcome,
+    Past,
+    PastMatter,
+    ReplyRoute,
+    Urgency,
+    Verdict,
+)
 from normalizer.normalize import Fields
 from normalizer.reply import Limit, ReplyKind
 from store.events import AMENDED
@@ -48,6 +60,8 @@ class Habits:
     acknowledges: bool = False
     #: The windows in which we may.
     limits: Mapping[str, Limit] = field(default_factory=dict)
+    #: Which attachments are fetched.
+    fetches: frozenset[AttachmentKind] = frozenset()
 
 
 def decide(
@@ -70,13 +84,18 @@ def decide(
         verdict=verdict,
         matter=_counted(more, past, verdict),
         event_type=EVENT_TYPES.get(verdict.act, AMENDED),
+        media=_media(kept, habits),
         settles_at=_settles_at(kept, matter, habits) if verdict.settling else None,
     )
 
 
 def _filed(kept: KeptMessage, fields: Fields, habits: Habits, verdict: Verdict, matter: HotlineMatter) -> Filing:
     replies = (_acknowledgement(kept, fields, matter),) if habits.acknowledges else ()
-    return Filing(verdict, matter, FILED, replies, _settles_at(kept, matter, habits))
+    return Filing(verdict, matter, FILED, replies, _media(kept, habits), _settles_at(kept, matter, habits))
+
+
+def _media(kept: KeptMessage, habits: Habits) -> tuple[Attachment, ...]:
+    return tuple(one for one in kept.message.attachments if one.kind in habits.fetches and one.reference)
 
 
 def _settles_at(kept: KeptMessage, matter: HotlineMatter, habits: Habits) -> datetime | None:

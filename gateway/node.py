@@ -24,8 +24,8 @@ from gateway.door import Door
 from gateway.handoff import Handoff
 from gateway.metrics import Metrics
 from gateway.offload import Offload
+from gateway.outward import ChannelState, Outward
 from gateway.pipeline import RETRY_SECONDS, Pipeline
-from gateway.replies import Replies
 from gateway.rides import Rides
 from gateway.server import HttpServer
 from gateway.sinks import open_sink, sinks_of
@@ -82,13 +82,8 @@ class Node:
             )
             for name, settings in sinks_of(config).items()
         }
-        states = {name: _State(store, name) for name in channels}
         self.rides = Rides(store, clock)
-        self.replies = [
-            Replies(channel, store.replybox(name), states[name], clock=clock, metrics=self.metrics)
-            for name, channel in channels.items()
-            if channel.reaches
-        ]
+        self.outward = Outward(config, channels, store, clock=clock, metrics=self.metrics)
         self.pipeline = build_pipeline(
             config,
             channels,
@@ -99,6 +94,7 @@ class Node:
             retry_seconds=retry_seconds,
             parse_seconds=parse_seconds,
         )
+        states = {name: ChannelState(store, name) for name in channels}
         self.supervisor = Supervisor(channels.values(), self.deliver, states, store.lead, clock=clock)
         for name, channel in channels.items():
             channel.refused = partial(self._count_refusal, name)
@@ -130,22 +126,17 @@ class Node:
         """An envelope's message has its outcome: there may be an event to deliver, and a reply to send."""
         self.rides.settled(envelope_id)
         self.ring_handoffs()
-        self.ring_replies()
+        self.outward.ring()
 
     def ring_handoffs(self) -> None:
         """There is an event to deliver."""
         for handoff in self.handoffs.values():
             handoff.ring()
 
-    def ring_replies(self) -> None:
-        """There is a reply to send."""
-        for replies in self.replies:
-            replies.ring()
-
     def _http_server(self) -> HttpServer:
         """The entrance; a process without it still tells operations how it fares, on an address of its own."""
         server = self.config.server
-        routes = updates(self.store, self.config, self.channels, self.clock, self.ring_replies)
+        routes = updates(self.store, self.config, self.channels, self.clock, self.outward.ring)
         api = build_api(
             self.store, self.channels, server=server, metrics=self.metrics, ready=self.condition, updates=routes
         )
@@ -222,8 +213,12 @@ class Node:
     async def settled(self, seconds: float = 60) -> None:
         """Return when all work is done and the core has every event. Raise TimeoutError."""
         async with asyncio.timeout(seconds):
-            while await self.store.pending() or await self.store.waiting_events() or await self.store.waiting_replies():  # noqa: ASYNC110 - other nodes work too
+            while await self._under_way():  # noqa: ASYNC110 - other nodes work too
                 await asyncio.sleep(0.02)
+
+    async def _under_way(self) -> int:
+        work, events = await self.store.pending(), await self.store.waiting_events()
+        return work or events or await self.store.waiting_replies() or await self.store.waiting_media()
 
     def _works(self, channel: str, health: Health) -> bool:
         listens = self.channels[channel].listens
@@ -246,8 +241,7 @@ class Node:
         jobs = {
             Role.EDGE: [self.supervisor.run],
             Role.PIPELINE: [self.pipeline.run],
-            Role.HANDOFF: [handoff.run for handoff in self.handoffs.values()]
-            + [replies.run for replies in self.replies],
+            Role.HANDOFF: [*(handoff.run for handoff in self.handoffs.values()), *self.outward.jobs()],
         }
         async with asyncio.TaskGroup() as group:
             for role in sorted(self.roles):
@@ -255,21 +249,6 @@ class Node:
                     group.create_task(job())
             group.create_task(self.http.run_until_stopped())
             group.create_task(control.serve(self))
-
-
-class _State:
-    """A channel's view of its own state."""
-
-    def __init__(self, store: Store, channel: str) -> None:
-        self._store, self._channel = store, channel
-
-    async def get(self, key: str) -> str | None:
-        """The value last committed."""
-        return await self._store.state(self._channel, key)
-
-    async def change(self, change: StateChange) -> bool:
-        """Compare and set; False when another was faster."""
-        return await self._store.change_state(StateWrite(self._channel, change.key, change.expected, change.value))
 
 
 def build_pipeline(
@@ -313,8 +292,7 @@ async def running(node: Node) -> AsyncIterator[Node]:
                 await task
             for handoff in node.handoffs.values():
                 await handoff.close()
-            for channel in node.channels.values():
-                await channel.close()
+            await node.outward.close()
 
 
 async def open_node_store(

@@ -168,6 +168,7 @@ class Pipeline:
             answers=bool(channel.reaches),
             acknowledges=bool(channel.reaches) and self._acknowledge,
             limits=channel.reply_limits,
+            fetches=channel.fetches,
         )
 
     def _channel(self, name: str) -> AnyChannel:

@@ -57,7 +57,7 @@ def compose(
         title=fields.title,
         content=fields.text,
         language=fields.language,
-        attachments=_outward(fields.attachments),
+        attachments=_outward(kept, fields),
         sent_at=message.sent_at,
         received_at=kept.received_at,
         channel=ChannelRef(name=kept.channel, kind=kept.kind, account=message.account),
@@ -93,7 +93,7 @@ def amend(matter: HotlineMatter, kept: KeptMessage, fields: Fields, said: Said =
         update={
             "revision": matter.revision + 1,
             "content": PARAGRAPH.join(word for word in words if word),
-            "attachments": _renumbered((*matter.attachments, *_outward(fields.attachments))),
+            "attachments": _renumbered((*matter.attachments, *_outward(kept, fields))),
             "messages": (*matter.messages, _part(kept, fields, said)),
             "party": party,
             "confidential": matter.confidential or fields.confidential,
@@ -127,9 +127,10 @@ def _contacts(message: Message) -> tuple[Contact, ...]:
     return tuple(dict.fromkeys((message.sender, *message.contacts)))
 
 
-def _outward(attachments: tuple[Attachment, ...]) -> tuple[Attachment, ...]:
+def _outward(kept: KeptMessage, fields: Fields) -> tuple[Attachment, ...]:
     """Without where we fetch them: a Telegram link holds our token, a mail part means nothing outside."""
-    return tuple(attachment.model_copy(update={"reference": None}) for attachment in attachments)
+    told = {"reference": None, "message_id": kept.id}
+    return tuple(attachment.model_copy(update=told) for attachment in fields.attachments)
 
 
 def _renumbered(attachments: tuple[Attachment, ...]) -> tuple[Attachment, ...]:

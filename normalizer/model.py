@@ -150,6 +150,10 @@ class Attachment(Frozen):
     """Where to fetch it: a provider's media id or URL, or ``part:N`` of the kept mail. Never handed to the core."""
     scan: Literal["pending", "clean", "infected", "unscanned"] = "pending"
     """Verdict of the virus scanner."""
+    availability: Literal["referenced", "held", "missing"] = "referenced"
+    """Whether we hold the content, still have to fetch it, or could not."""
+    message_id: UUID | None = None
+    """In a matter: the message it came with."""
 
 
 class CoordinateSystem(StrEnum):

@@ -93,7 +93,11 @@ def extend_event(connection: Connection, filing: Filing, at: datetime) -> bool:
     if not found or any(row.state != "waiting" or row.attempts or row.not_before <= at for row in found):
         return False
     document = matter.model_copy(update={"revision": matter.revision - 1}).model_dump(mode="json")
-    later = {"payload": document, "not_before": max(at, filing.settles_at), "version": EVENTS.c.version + 1}
+    later = {
+        "payload": document,
+        "not_before": max(found[0].not_before, filing.settles_at),
+        "version": EVENTS.c.version + 1,
+    }
     connection.execute(update(EVENTS).where(*last, WAITING).values(**later))
     return True
 

@@ -25,6 +25,7 @@ from store.bulk import insert_or_ignore
 from store.errors import Superseded
 from store.events import extend_event, owe_event
 from store.keys import Keyring
+from store.media import queue_media
 from store.past import Reading, document_of, own_matter, recall
 from store.queue import finish_work, record
 from store.replies import queue_reply, recipient, shut
@@ -57,6 +58,7 @@ def file_matter(
     filing = decide(caller_id, past, lambda matter_id: own_matter(connection, matter_id, caller_id))
     if filing.event_type is not None:
         _write_matter(connection, desk, kept, filing, at)
+    queue_media(connection, kept.channel, kept.id, filing.media, at)
     for draft in filing.replies:
         queue_reply(connection, desk.keyring, draft, at, desk.ride_seconds)
     if filing.verdict.act is Act.OPTS_OUT:

@@ -18,6 +18,7 @@ from store import (
     envelopes,
     events,
     matters,
+    media,
     messages,
     parts,
     provided,
@@ -28,10 +29,12 @@ from store import (
 )
 from store.dossiers import Dossier
 from store.envelopes import StateWrite
+from store.files import Files, open_files
 from store.group import GroupCommit
 from store.keeping import Keeping
 from store.keys import Keyring
 from store.matters import Desk
+from store.mediabox import MediaBox
 from store.membership import Lead, Membership
 from store.messages import Unpacking
 from store.outbox import Outbox
@@ -256,6 +259,18 @@ class Store:
         if channel not in self._replyboxes:
             self._replyboxes[channel] = ReplyBox(self._database, self._membership, self._keyring, channel)
         return self._replyboxes[channel]
+
+    def mediabox(self, channel: str) -> MediaBox:
+        """What a channel is to fetch."""
+        return MediaBox(self._database, self._membership, channel, self._sinks)
+
+    def files(self, where: str) -> Files:
+        """What citizens sent beside words, in a folder or below s3://bucket/prefix."""
+        return open_files(where, self._keyring)
+
+    async def waiting_media(self) -> int:
+        """Files that are still to be fetched."""
+        return await self._database.read(media.waiting, seconds=ASKING_SECONDS)
 
     async def ride(self, channel: str, envelope_id: UUID, now: datetime) -> Outgoing | None:
         """The reply to what an envelope held, sent with its acknowledgement; see :func:`store.replies.ride`."""

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from normalizer.model import Contact, Past, Verdict
+from normalizer.model import Attachment, Contact, Past, Verdict
 from normalizer.model import HotlineMatter as Matter
 from normalizer.reply import Outgoing, ReplyKind
 
@@ -77,6 +77,8 @@ class Filing:
     event_type: str | None
     #: What he is answered at once.
     replies: tuple[Draft, ...] = ()
+    #: What is to be fetched of it.
+    media: tuple[Attachment, ...] = ()
     #: Until when an event about it may wait for further pieces of the conversation; None: it goes now.
     settles_at: datetime | None = None
 

@@ -1,0 +1,169 @@
+"""Fetching what citizens sent beside words: after the words are safe, without ever holding them up.
+
+One node at a time fetches for a channel. What cannot be had stays visible in the matter as missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+import filetype
+import structlog
+
+from channels.base import AnyChannel, File, State
+from channels.errors import Missing, Unavailable
+from gateway.clock import Clock
+from store.errors import StoreUnavailable, Superseded
+from store.media import DueFile, Held
+from store.mediabox import MediaBox
+
+log = structlog.get_logger(__name__)
+
+#: Files fetched at once for a channel: each may hold 25 MB.
+AT_ONCE = 2
+#: How often the queue is looked at when nobody rings, seconds.
+IDLE_SECONDS = 2.0
+#: First and longest wait between tries, seconds.
+FIRST_SECONDS, LONGEST_SECONDS = 2.0, 3600.0
+#: WeChat's temporary media live three days (vendor page: Get_temporary_materials); nobody keeps them longer for us.
+GIVE_UP = timedelta(days=3)
+#: How long one file may take, seconds.
+FETCH_SECONDS = 120.0
+OCTETS = "application/octet-stream"
+
+
+class Keeper(Protocol):
+    """Keeps a file by its content."""
+
+    async def put(self, content: bytes) -> str:
+        """The SHA-256, hex."""
+
+
+class Media:
+    """Fetches one channel's files until cancelled; ring it when one was queued."""
+
+    def __init__(
+        self,
+        channel: AnyChannel,
+        box: MediaBox,
+        files: Keeper,
+        state: State,
+        *,
+        clock: Clock,
+        first_seconds: float = FIRST_SECONDS,
+    ) -> None:
+        self._channel, self._box, self._files, self._state = channel, box, files, state
+        self._clock, self._first = clock, first_seconds
+        self._under_way: dict[UUID, asyncio.Task[None]] = {}
+        self._bell = asyncio.Event()
+
+    def ring(self) -> None:
+        """There is a file to fetch."""
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Fetch until cancelled; what is under way then is fetched again."""
+        try:
+            while True:
+                self._bell.clear()
+                if not await self._start():
+                    await self._rest()
+        finally:
+            left = list(self._under_way.values())
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    async def _start(self) -> int:
+        places = AT_ONCE - len(self._under_way)
+        if not places or not self._box.lead.held:
+            return 0
+        try:
+            due = await self._box.due(self._clock(), AT_ONCE + places)
+        except Exception as error:  # noqa: BLE001 - it must be looked at again, whatever it was
+            if not isinstance(error, StoreUnavailable):
+                log.error("claim_failed", stage="media", channel=self._channel.name, error=type(error).__name__)
+            return 0
+        new = [file for file in due if file.id not in self._under_way][:places]
+        for file in new:
+            self._under_way[file.id] = asyncio.create_task(self._attempt(file))
+        return len(new)
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self._bell.wait()
+        except TimeoutError:
+            pass
+
+    async def _attempt(self, file: DueFile) -> None:
+        try:
+            await self._fetch(file)
+        except Superseded:
+            log.info("superseded", stage="media", file_id=str(file.id))
+        except Exception as error:  # noqa: BLE001 - it is still queued
+            log.error("not_written", stage="media", file_id=str(file.id), error=type(error).__name__)
+            await asyncio.sleep(IDLE_SECONDS)
+        finally:
+            del self._under_way[file.id]
+            self._bell.set()
+
+    async def _fetch(self, file: DueFile) -> None:
+        try:
+            async with asyncio.timeout(FETCH_SECONDS):
+                found = await self._channel.download(file.reference, self._state)
+            held = await self._held(found)
+        except Missing as error:
+            await self._give_up(file, error.reason)
+        except Exception as error:  # noqa: BLE001 - a fault of theirs or ours: it is tried again, and then shown as missing
+            await self._again(file, error.reason if isinstance(error, Unavailable) else type(error).__name__)
+        else:
+            await self._box.fetched(file, held, self._clock())
+
+    async def _held(self, found: File) -> Held:
+        sha256 = await self._files.put(found.content)
+        return Held(sha256, len(found.content), media_type_of(found.content), found.name)
+
+    async def _again(self, file: DueFile, reason: str) -> None:
+        at = self._clock()
+        wait = timedelta(seconds=min(LONGEST_SECONDS, self._first * 2 ** min(file.attempts, 20)))
+        if at + wait - file.created_at > GIVE_UP:
+            await self._give_up(file, reason)
+            return
+        log.warning("fetch_again", channel=self._channel.name, file_id=str(file.id), reason=reason)
+        await self._box.put_off(file, reason, at, at + wait)
+
+    async def _give_up(self, file: DueFile, reason: str) -> None:
+        log.error("file_missing", channel=self._channel.name, file_id=str(file.id), reason=reason)
+        await self._box.missing(file, reason, self._clock())
+
+
+def media_type_of(content: bytes) -> str:
+    """By the content, not by what anybody says: an executable that calls itself a picture is none."""
+    for mark, media_type in _VOICE.items():
+        if content.startswith(mark):
+            return media_type
+    guessed: Any = filetype.guess(content[:8192])
+    if guessed is not None:
+        return str(guessed.mime)
+    return "text/plain" if _is_text(content) else OCTETS
+
+
+#: WeChat's voice formats: AMR (RFC 4867 section 5) and SILK, with and without Tencent's first byte.
+_VOICE = {
+    b"#!AMR-WB\n": "audio/amr-wb",
+    b"#!AMR\n": "audio/amr",
+    b"#!SILK_V3": "audio/silk",
+    b"\x02#!SILK_V3": "audio/silk",
+}
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        head = content[:4096].decode("utf-8", errors="strict" if len(content) <= 4096 else "ignore")
+    except UnicodeDecodeError:
+        return False
+    return bool(head) and "\0" not in head and content[:1] != b"<"
