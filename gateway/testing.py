@@ -145,6 +145,8 @@ def settings(core_url: str) -> dict[str, Any]:
         "store": {"url": "sqlite:///gateway.db", "files": "files", "journal": "journal", "reserve_megabytes": 1},
         "keys": {"file": "keys.json"},
         "core": {"url": core_url, "secret": secret("core-secret")},
+        "dedupe": {"settle_seconds": 0},
+        "replies": {"acknowledge": False},
         "channels": {
             "wechat": {
                 "kind": "wechat",

@@ -1,0 +1,207 @@
+"""Calling a provider: what may have gone out is never called unsent, and a file comes from where it may."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from channels import rest
+from channels.errors import Missing, NotSent, Unavailable, Uncertain
+from channels.rest import call, fetch
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def provider(serve: Serve) -> AsyncIterator[str]:
+    """An HTTP server of bare sockets: it can misbehave as it likes. Gives its URL."""
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            await serve(reader, writer, head)
+        writer.close()
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def answering(body: bytes, *headers: str, status: str = "200 OK") -> Serve:
+    async def serve(_: Any, writer: asyncio.StreamWriter, __: bytes) -> None:
+        lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+        writer.write("\r\n".join(lines).encode() + body)
+        await writer.drain()
+
+    return serve
+
+
+async def hangs(*_: Any) -> None:
+    await asyncio.sleep(30)
+
+
+async def cuts(_: Any, writer: asyncio.StreamWriter, __: bytes) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"errcode\"")
+    await writer.drain()
+
+
+async def closes(*_: Any) -> None:
+    return
+
+
+async def babbles(_: Any, writer: asyncio.StreamWriter, __: bytes) -> None:
+    writer.write(b"220 mail.example ESMTP\r\n")
+    await writer.drain()
+
+
+# -- call --------------------------------------------------------------------------------------------------------------
+
+
+async def test_an_answer_is_read() -> None:
+    async with provider(answering(b'{"errcode":0}', "Retry-After: 7")) as url:
+        told = await call("POST", url, json={"text": "路灯"})
+    assert (told.status, told.json(), told.retry_after()) == (200, {"errcode": 0}, 7.0)
+
+
+async def test_a_provider_that_is_not_there_has_got_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(NotSent):
+        await call("POST", f"http://127.0.0.1:{port}/", json={})
+
+
+@pytest.mark.parametrize("serve", [hangs, cuts, closes, babbles], ids=lambda serve: serve.__name__)
+async def test_whatever_happens_after_the_connection_it_may_have_it(serve: Serve) -> None:
+    async with provider(serve) as url:
+        with pytest.raises(Uncertain):
+            await call("POST", url, json={}, seconds=0.3)
+
+
+async def test_an_endless_answer_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest, "ANSWER_BYTES", 1000)
+    async with provider(answering(b"x" * 2000)) as url:
+        with pytest.raises(Uncertain):
+            await call("GET", url)
+
+
+@pytest.mark.parametrize("body", [b"<html>502</html>", b"[]", b"", b"\xff"])
+async def test_an_answer_in_other_words_is_uncertain(body: bytes) -> None:
+    async with provider(answering(body)) as url:
+        told = await call("POST", url)
+        with pytest.raises(Uncertain):
+            told.json()
+
+
+async def test_a_redirect_is_not_followed_with_our_key() -> None:
+    async with provider(answering(b"", "Location: http://127.0.0.1:1/", status="302 Found")) as url:
+        assert (await call("GET", url, auth=("id", "key"))).status == 302
+
+
+# -- fetch -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_file_from_the_configured_place() -> None:
+    serve = answering(b"abc", "Content-Type: image/png", 'Content-Disposition: attachment; filename="a.png"')
+    async with provider(serve) as url:
+        _, file = await fetch(f"{url}/file", [], own=url)
+    assert (file.content, file.media_type, file.name) == (b"abc", "image/png", "a.png")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://files.example/a",
+        "https://evil.example/a",
+        "https://files.example.evil.example/a",
+        "https://user@files.example/a",
+        "https://files.example:8443/a",
+        "https://169.254.169.254/latest",
+        "file:///etc/passwd",
+        "gopher://files.example/",
+        "",
+    ],
+)
+async def test_other_places_are_not_gone_to(url: str) -> None:
+    with pytest.raises(Missing):
+        await fetch(url, ["files.example"], own="https://api.example")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.8", "192.168.1.1", "169.254.169.254", "::1", "fd00::1"])
+async def test_a_listed_name_that_leads_into_our_own_network_is_not_followed(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    asked: list[str] = []
+
+    async def lie(_self: Any, host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return [(family, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop().__class__, "getaddrinfo", lie)
+    with pytest.raises(Unavailable):
+        await fetch("https://files.example/a", ["files.example"])
+    assert asked == ["files.example"]
+
+
+async def test_our_key_stays_with_the_first_host() -> None:
+    heads: list[bytes] = []
+
+    async def storage(reader: Any, writer: asyncio.StreamWriter, head: bytes) -> None:
+        heads.append(head)
+        await answering(b"abc")(reader, writer, head)
+
+    async with provider(storage) as second:
+
+        async def api(reader: Any, writer: asyncio.StreamWriter, head: bytes) -> None:
+            heads.append(head)
+            await answering(b"", f"Location: {second}/stored", status="307 Temporary Redirect")(reader, writer, head)
+
+        async with provider(api) as first:
+            with pytest.raises(Missing):
+                await fetch(f"{first}/a", [], own=first, headers={"authorization": "Basic c2VjcmV0"})
+    assert len(heads) == 1 and b"c2VjcmV0" in heads[0]
+
+
+async def test_a_redirect_within_the_place_is_followed_a_few_times() -> None:
+    async def around(reader: Any, writer: asyncio.StreamWriter, head: bytes) -> None:
+        left = int(head.split(b" ")[1][1:])
+        if left:
+            await answering(b"", f"Location: /{left - 1}", status="302 Found")(reader, writer, head)
+        else:
+            await answering(b"abc")(reader, writer, head)
+
+    async with provider(around) as url:
+        assert (await fetch(f"{url}/3", [], own=url))[1].content == b"abc"
+        with pytest.raises(Missing):
+            await fetch(f"{url}/9", [], own=url)
+
+
+@pytest.mark.parametrize(
+    ("serve", "error"),
+    [
+        (answering(b"", status="404 Not Found"), Missing),
+        (answering(b"", status="410 Gone"), Missing),
+        (answering(b"", status="500 Oops"), Unavailable),
+        (answering(b"", status="429 Slow"), Unavailable),
+        (answering(b"x" * 2000), Missing),
+        (hangs, Unavailable),
+        (cuts, Unavailable),
+        (closes, Unavailable),
+    ],
+)
+async def test_what_cannot_be_fetched_is_gone_or_to_be_tried_again(serve: Serve, error: type[Exception]) -> None:
+    async with provider(serve) as url:
+        with pytest.raises(error):
+            await fetch(url, [], own=url, limit=1000, seconds=0.3)
+
+
+async def test_what_unpacks_to_more_than_it_seems_is_not_unpacked() -> None:
+    import gzip
+
+    packed = gzip.compress(bytes(10_000_000))
+    async with provider(answering(packed, "Content-Encoding: gzip")) as url:
+        assert (await fetch(url, [], own=url, limit=100_000))[1].content == packed
