@@ -14,31 +14,46 @@ from rich.markup import escape
 
 from channels.base import AnyChannel
 from gateway.config import Config
-from gateway.demo.run import once, send_letters, stage
+from gateway.demo.run import once, send_letters, settle, stage
 from gateway.node import Node
 from normalizer.model import HotlineMatter
 
 
-def _line(event_type: str, matter: HotlineMatter) -> str:
-    """One line per event as the core gets it."""
-    what = event_type.split(".")[2]
-    return (
-        f"[green]✓[/green] {matter.tracking_code}  {what:<7} {matter.channel.kind:<10} "
-        f"{matter.language or '-':<3} {escape(matter.title)}"
-    )
+class OnScreen:
+    """One line per event as the core gets it, and per reply as the citizen does; nothing when ``quiet``."""
+
+    def __init__(self, out: Console, *, quiet: bool = False) -> None:
+        self._out, self._quiet = out, quiet
+
+    def event(self, event_type: str, matter: HotlineMatter) -> None:
+        """The core has an event."""
+        what = event_type.split(".")[2]
+        self._print(
+            f"[green]✓[/green] {matter.tracking_code}  {what:<7} {matter.channel.kind:<10} "
+            f"{matter.language or '-':<3} {escape(matter.title)}"
+        )
+
+    def reply(self, kind: str, to: str, words: str) -> None:
+        """A citizen has a reply."""
+        del to
+        self._print(f"[blue]←[/blue] {'':<16}  {'reply':<7} {kind:<10} {'':<3} [dim]{escape(words)}[/dim]")
+
+    def _print(self, line: str) -> None:
+        if not self._quiet:
+            self._out.print(line)
 
 
 async def show_once(
     config: Config, channels: Mapping[str, AnyChannel], secrets: Path, out: Console, *, as_json: bool
 ) -> int:
     """Send everything, wait for it, print the tally."""
-    tally = await once(config, channels, secrets, lambda t, m: None if as_json else out.print(_line(t, m)))
+    tally = await once(config, channels, secrets, OnScreen(out, quiet=as_json))
     if as_json:
         print(orjson.dumps(asdict(tally)).decode())  # noqa: T201 - for programs
     else:
         out.print(
             f"{tally.sent} messages sent on {len(channels)} channels, {tally.matters} matters, "
-            f"{tally.events_received} events at the core, {tally.seconds} s"
+            f"{tally.events_received} events at the core, {tally.replies} replies at the citizens, {tally.seconds} s"
         )
     return 0
 
@@ -48,12 +63,13 @@ async def keep_showing(config: Config, channels: Mapping[str, AnyChannel], secre
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with stage(config, channels, lambda t, m: out.print(_line(t, m))) as (node, core):
-        out.print(f"[bold]12345 gateway[/bold] for {escape(config.city.name)}; case core at {core.url}\n")
-        out.print("tracking code     event   channel    lng title")
-        sent = await send_letters(node, secrets, lambda _name, _ack: None)
-        await node.settled()
-        _farewell(node, sent, len(core.events), out)
+    shown = OnScreen(out)
+    async with stage(config, channels, secrets, shown) as here:
+        out.print(f"[bold]12345 gateway[/bold] for {escape(config.city.name)}; case core at {here.core.url}\n")
+        out.print("  tracking code     event   channel    lng title, or what the citizen is told")
+        sent = await send_letters(here, secrets, shown)
+        await settle(here)
+        _farewell(here.node, sent, len(here.core.events), out)
         await stop.wait()
     return 0
 

@@ -6,6 +6,7 @@ import base64
 import os
 import secrets
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from channels.clients import key_hash
@@ -28,7 +29,12 @@ _MAKERS: dict[str, Callable[[], str]] = {
     "telegram-bot-token": lambda: f"{secrets.randbelow(10**9):010d}:{secrets.token_urlsafe(26)}",
     "telegram-secret-token": lambda: secrets.token_urlsafe(24),
     "app-key": lambda: secrets.token_urlsafe(32),
+    "core-key": lambda: secrets.token_urlsafe(32),
 }
+
+
+#: Keys of API clients: config.yaml refers to their hashes.
+_KEYS = ("app-key", "core-key")
 
 
 def make_secrets(directory: Path) -> None:
@@ -36,8 +42,9 @@ def make_secrets(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, make in _MAKERS.items():
         _write(directory / name, make)
-    app_key = (directory / "app-key").read_text(encoding="ascii")
-    _write(directory / "app-key-hash", lambda: key_hash(app_key))
+    for name in _KEYS:
+        key = (directory / name).read_text(encoding="ascii")
+        _write(directory / f"{name}-hash", partial(key_hash, key))
 
 
 def _write(path: Path, make: Callable[[], str]) -> None:
