@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from base64 import b64encode
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -69,11 +70,12 @@ async def call(
     if json is not None:
         sent.setdefault("content-type", "application/json")
     body: Any = orjson.dumps(json) if json is not None else form
-    basic = aiohttp.BasicAuth(*auth, encoding="utf-8") if auth else None
+    if auth is not None:
+        sent["authorization"] = basic_auth(*auth)
     try:
         async with (
             _session(seconds) as session,
-            session.request(method, url, data=body, headers=sent, auth=basic, allow_redirects=False) as answer,
+            session.request(method, url, data=body, headers=sent, allow_redirects=False) as answer,
         ):
             content = await _bounded(answer, ANSWER_BYTES)
             return Told(answer.status, content, {name.lower(): value for name, value in answer.headers.items()})
@@ -122,6 +124,11 @@ async def fetch(
     except (aiohttp.ClientError, OSError, ValueError):
         raise Unavailable("connection") from None
     raise Missing("redirects")
+
+
+def basic_auth(name: str, key: str) -> str:
+    """The value of an Authorization header (RFC 7617)."""
+    return "Basic " + b64encode(f"{name}:{key}".encode()).decode()
 
 
 class _TooLong(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -21,14 +22,24 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[
 async def provider(serve: Serve) -> AsyncIterator[str]:
     """An HTTP server of bare sockets: it can misbehave as it likes. Gives its URL."""
 
+    connections: set[asyncio.Task[Any]] = set()
+
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            await serve(reader, writer, head)
-        writer.close()
+        task = asyncio.current_task()
+        assert task is not None
+        connections.add(task)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                await serve(reader, writer, await reader.readuntil(b"\r\n\r\n"))
+        finally:
+            writer.close()
+            connections.discard(task)
 
     async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for task in list(connections):
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
 
 
 def answering(body: bytes, *headers: str, status: str = "200 OK") -> Serve:
@@ -45,7 +56,7 @@ async def hangs(*_: Any) -> None:
 
 
 async def cuts(_: Any, writer: asyncio.StreamWriter, __: bytes) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"errcode\"")
+    writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"errcode"')
     await writer.drain()
 
 
@@ -200,8 +211,6 @@ async def test_what_cannot_be_fetched_is_gone_or_to_be_tried_again(serve: Serve,
 
 
 async def test_what_unpacks_to_more_than_it_seems_is_not_unpacked() -> None:
-    import gzip
-
     packed = gzip.compress(bytes(10_000_000))
     async with provider(answering(packed, "Content-Encoding: gzip")) as url:
         assert (await fetch(url, [], own=url, limit=100_000))[1].content == packed

@@ -101,7 +101,9 @@ async def test_what_failed_is_due_again_later_and_at_once_when_the_clock_was_put
 
 async def test_the_files_of_a_later_message_find_their_place(store: Store) -> None:
     first = await with_files(store, PICTURE)
-    work, kept = await to_digest(store, message(provider_id="more", attachments=(SECOND.model_copy(update={"id": "0"}),)))
+    work, kept = await to_digest(
+        store, message(provider_id="more", attachments=(SECOND.model_copy(update={"id": "0"}),))
+    )
     later = SECOND.model_copy(update={"reference": None, "message_id": kept.id})
     decide = amendment(first, attachments=(*first.attachments, later))
 
