@@ -95,10 +95,14 @@ def _unguessable(secret: SecretStr) -> SecretStr:
     return secret
 
 
+PathSecret = Annotated[Secret, AfterValidator(_unguessable)]
+"""An unguessable part of a path."""
+
+
 class WebhookSettings(ChannelSettings):
     """What every webhook takes."""
 
-    path_secret: Annotated[Secret, AfterValidator(_unguessable)] | None = None
+    path_secret: PathSecret | None = None
     """An unguessable last part of the path, for providers whose signature does not cover the body."""
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     """Addresses the provider calls from; empty: any."""
@@ -118,6 +122,6 @@ class Client(Strict):
     key_hash: Annotated[Secret, AfterValidator(_hashed)]
     """``sha256:`` and the hex digest of its key; ``gateway keys new-client`` makes one."""
     scopes: tuple[
-        Literal["messages:write", "messages:read", "registrations:write", "transfers:write", "updates:write"], ...
+        Literal["messages:write", "messages:read", "registrations:write", "transfers:write", "updates:write", "attachments:read"], ...
     ]
     """What it may do."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from ipaddress import ip_address
 from typing import Any, cast
@@ -113,12 +113,16 @@ def build_api(
     server: Server,
     metrics: Metrics,
     ready: Ready,
-    updates: APIRouter,
+    core: Sequence[APIRouter],
 ) -> FastAPI:
-    """The FastAPI application; the channels' own paths are served in front of it and only described here."""
+    """The FastAPI application; the channels' own paths are served in front of it and only described here.
+
+    ``core``: the routes that the case core calls.
+    """
     api = FastAPIOffline(title="12345 gateway", version=__version__, description=DESCRIPTION, redoc_url=None)
     api.include_router(_client_routes(store, channels))
-    api.include_router(updates)
+    for router in core:
+        api.include_router(router)
     api.include_router(_operations_routes(metrics, ready))
     api.add_middleware(_OperationsGuard, server=server)
     api.add_exception_handler(HTTPException, _http_problem)

@@ -18,6 +18,7 @@ from channels.base import AnyChannel, StateChange
 from channels.errors import Rebound, StateConflict, Unavailable
 from gateway import control
 from gateway.api import Condition, build_api
+from gateway.attachments import attachments
 from gateway.clock import Clock, now
 from gateway.config import Config
 from gateway.door import Door
@@ -136,9 +137,12 @@ class Node:
     def _http_server(self) -> HttpServer:
         """The entrance; a process without it still tells operations how it fares, on an address of its own."""
         server = self.config.server
-        routes = updates(self.store, self.config, self.channels, self.clock, self.outward.ring)
+        routes = (
+            updates(self.store, self.config, self.channels, self.clock, self.outward.ring),
+            attachments(self.store, self.config, self.outward.files),
+        )
         api = build_api(
-            self.store, self.channels, server=server, metrics=self.metrics, ready=self.condition, updates=routes
+            self.store, self.channels, server=server, metrics=self.metrics, ready=self.condition, core=routes
         )
         if Role.EDGE not in self.roles:
             return HttpServer(api, server.operations_listen, "server.operations_listen")

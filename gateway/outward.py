@@ -37,14 +37,15 @@ class Outward:
         self, config: Config, channels: Mapping[str, AnyChannel], store: Store, *, clock: Clock, metrics: Metrics
     ) -> None:
         self._channels = channels
-        files = store.files(config.store.files)
+        #: Where what was fetched lies.
+        self.files = store.files(config.store.files)
         self._replies = [
             Replies(channel, store.replybox(name), ChannelState(store, name), clock=clock, metrics=metrics)
             for name, channel in channels.items()
             if channel.reaches
         ]
         self._media = [
-            Media(channel, store.mediabox(name), files, ChannelState(store, name), clock=clock)
+            Media(channel, store.mediabox(name), self.files, ChannelState(store, name), clock=clock)
             for name, channel in channels.items()
             if channel.fetches
         ]

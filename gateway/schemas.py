@@ -12,11 +12,13 @@ from typing import Any, cast
 from channels.app import App
 from channels.registry import kinds, load
 from gateway.api import Condition, build_api, describe
+from gateway.attachments import attachments
 from gateway.clock import now
 from gateway.config import Config, Server
 from gateway.metrics import Metrics
 from gateway.updates import updates
 from normalizer.model import HotlineMatter
+from store.files import Files
 from store.store import Store
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -47,8 +49,9 @@ def openapi() -> dict[str, Any]:
     client = {"id": "city-app", "key_hash": "sha256:" + "0" * 64, "scopes": ["messages:write"]}
     channels = {"app": App("app", App.Settings.model_validate({"kind": "app", "clients": [client]}))}
     store = cast("Store", None)  # nothing is served, only described
-    routes = updates(store, cast("Config", None), channels, now, lambda: None)
-    api = build_api(store, channels, server=Server(), metrics=Metrics(), ready=_never, updates=routes)
+    config = cast("Config", None)
+    routes = (updates(store, config, channels, now, lambda: None), attachments(store, config, cast("Files", None)))
+    api = build_api(store, channels, server=Server(), metrics=Metrics(), ready=_never, core=routes)
     return describe(api, channels)
 
 
