@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -86,27 +86,22 @@ def unpack_many(
 
 def _open_windows(connection: Connection, keyring: Keyring, unpackings: Sequence[Unpacking]) -> None:
     """Whoever writes to us may be written to; recipients in order, as every node takes them."""
-    steps: dict[bytes, dict[str, tuple[Limit, datetime]]] = {}
-    for unpacking in unpackings:
-        channel, parsed = unpacking.envelope.channel, unpacking.parsed
-        for said in (parsed,) if isinstance(parsed, Notice) else parsed:
-            if said.sender is None or said.account is None:
-                continue
-            opened = steps.setdefault(recipient(keyring, channel, said.account, said.sender), {})
-            limit = unpacking.limits.get(said.opens or "")
-            if limit is not None and said.opens is not None:
-                opened[said.opens] = limit, unpacking.envelope.received_at
-    speaking = {
-        recipient(keyring, unpacking.envelope.channel, said.account, said.sender)
-        for unpacking in unpackings
-        if not isinstance(unpacking.parsed, Notice)
-        for said in unpacking.parsed
-    }
-    for whose in sorted(steps):
-        if whose in speaking:
+    steps = [step for unpacking in unpackings for step in _steps(keyring, unpacking)]
+    for whose, speaks, name, limit, since in sorted(steps, key=lambda step: step[:3]):
+        if speaks:
             reopen(connection, whose)
-        for name, (limit, since) in sorted(steps[whose].items()):
+        if limit is not None:
             open_window(connection, whose, name, limit, since)
+
+
+def _steps(keyring: Keyring, unpacking: Unpacking) -> Iterator[tuple[bytes, bool, str, Limit | None, datetime]]:
+    """Who did something, whether he wrote, and the window that it opens."""
+    channel, parsed, since = unpacking.envelope.channel, unpacking.parsed, unpacking.envelope.received_at
+    speaks = not isinstance(parsed, Notice)
+    for said in (parsed,) if isinstance(parsed, Notice) else parsed:
+        if said.sender is not None and said.account is not None:
+            whose, name = recipient(keyring, channel, said.account, said.sender), said.opens or ""
+            yield whose, speaks, name, unpacking.limits.get(name), since
 
 
 def _unpacked_row_of(unpacking: Unpacking) -> dict[str, Any]:
