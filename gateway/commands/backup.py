@@ -23,6 +23,8 @@ def back_up(config: Config, target: Path, out: Console, err: Console) -> int:
         saved = backup.back_up(_place(config), target, progress)
     out.print(f"[green]✓[/green] saved in {escape(str(target))}: {_told(saved)}")
     out.print(f"  {escape(str(config.keys.file))} is not in it: save it apart, nothing can be read again without it")
+    if _in_bucket(config):
+        out.print(f"  nor what lies in {escape(config.store.files)}: the bucket keeps versions, or copies of its own")
     return _books(saved, out)
 
 
@@ -37,8 +39,14 @@ def restore_from(config: Config, source: Path, out: Console, err: Console) -> in
 
 
 def _place(config: Config) -> Place:
-    database = make_url(config.store.url).database
-    return Place(Path(database or ""), Path(config.store.files), Path(config.keys.file))
+    """What lies in a bucket is not packed; attachments in a backup are then unpacked beside the database."""
+    database = make_url(config.store.url).database or ""
+    files = f"{database}.files" if _in_bucket(config) else config.store.files
+    return Place(Path(database), Path(files), Path(config.keys.file))
+
+
+def _in_bucket(config: Config) -> bool:
+    return config.store.files.startswith("s3://")
 
 
 def _told(saved: Saved) -> str:
