@@ -188,3 +188,12 @@ async def test_an_older_program_refuses_a_newer_store_in_one_sentence(town: Town
         code, out, err = await (run_apart if apart else run_beside)(*words, "--config", town.config)
         assert (code, out) == (1, ""), words
         assert err.strip() == "✗ the store is newer than this program: install the version that made it", words
+
+
+async def test_what_lies_in_a_bucket_is_named_as_not_in_the_backup(tmp_path: Path) -> None:
+    path = write(tmp_path, lambda document: document["store"].update(files="s3://city/files"))
+    store = await open_store(f"sqlite:///{tmp_path}/gateway.db", tmp_path / "keys.json")
+    await store.close()
+    code, out, _ = await run_beside("backup", tmp_path / "backup.tar", "--config", path)
+    assert code == 0 and "s3://city/files" in out
+    assert not list(tmp_path.glob("**/s3:*"))
