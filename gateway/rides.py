@@ -37,7 +37,7 @@ class Rides:
     async def wait(self, channel: AnyChannel, kept: Kept) -> Outgoing | None:
         """The reply to what was just kept; None when there is none in time."""
         seconds = channel.ride_seconds if isinstance(channel, Webhook) else 0.0
-        if not seconds or (len(self._waiting) >= MOST and not kept.again):
+        if not seconds or self._store.trouble is not None or (len(self._waiting) >= MOST and not kept.again):
             return None
         try:
             if not kept.again:
