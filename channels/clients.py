@@ -6,9 +6,12 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
+from typing import TypeVar
 
 from channels.errors import Unacceptable, Unauthenticated
 from channels.settings import Client
+
+C = TypeVar("C", bound=Client)
 
 _BEARER = re.compile(r"Bearer ([\x21-\x7e]{1,512})", re.ASCII)
 
@@ -18,7 +21,7 @@ def key_hash(key: str) -> str:
     return "sha256:" + hashlib.sha256(key.encode()).hexdigest()
 
 
-def identify(clients: Iterable[Client], authorization: str | None, scope: str) -> Client:
+def identify(clients: Iterable[C], authorization: str | None, scope: str | None = None) -> C:
     """The client whose key an ``Authorization`` header bears (RFC 6750 section 2.1).
 
     Every client is compared, each in constant time, so that timing tells nothing about which exist.
@@ -28,9 +31,16 @@ def identify(clients: Iterable[Client], authorization: str | None, scope: str) -
     if bearer is None:
         raise Unauthenticated("no_key", "Send Authorization: Bearer and your key.")
     offered = key_hash(bearer[1])
-    found = [c for c in clients if hmac.compare_digest(c.key_hash.get_secret_value(), offered)]
+    found = [client for client in clients if _opens(client, offered)]
     if not found:
         raise Unauthenticated("unknown_key", "This key is not known.")
-    if scope not in found[0].scopes:
+    if scope is not None and scope not in found[0].scopes:
         raise Unacceptable("scope", f"This key lacks the scope {scope}.", status=403)
     return found[0]
+
+
+def _opens(client: Client, offered: str) -> bool:
+    """Two keys may live at once, so that one can be changed while the program runs."""
+    previous = client.previous_key_hash or client.key_hash
+    opens = hmac.compare_digest(client.key_hash.get_secret_value(), offered)
+    return hmac.compare_digest(previous.get_secret_value(), offered) or opens

@@ -3,6 +3,7 @@
 ChannelError
 ├── Unauthenticated   the request does not prove who sent it: nothing is kept, the reason is counted
 ├── Unacceptable      an API client broke the contract: nothing is kept, told in one sentence
+│   └── TooMany       it calls more often than it may
 ├── Rebound           a key already stands for another body (raised by ``deliver``): nothing is kept
 ├── StateConflict     a change of state did not find what it expected (raised by ``deliver``): another node was faster
 ├── Unavailable       we could not keep it (raised by ``deliver``): the provider shall try again; retryable
@@ -14,6 +15,8 @@ ChannelError
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class ChannelError(Exception):
@@ -28,7 +31,7 @@ class ChannelError(Exception):
         #: A sentence for the API client that may see it.
         self.detail = detail
 
-    def __reduce__(self) -> tuple[type[ChannelError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[ChannelError], tuple[Any, ...]]:
         return type(self), (self.reason, self.detail)
 
 
@@ -42,6 +45,19 @@ class Unacceptable(ChannelError):
     def __init__(self, reason: str, detail: str = "", status: int = 422) -> None:
         super().__init__(reason, detail)
         self.status = status
+
+
+class TooMany(Unacceptable):
+    """An API client calls more often than it may; ``after_seconds`` is how long it shall wait."""
+
+    retryable = True
+
+    def __init__(self, reason: str, after_seconds: float) -> None:
+        super().__init__(reason, "This client calls more often than it may; try again later.", status=429)
+        self.after_seconds = after_seconds
+
+    def __reduce__(self) -> tuple[type[ChannelError], tuple[Any, ...]]:
+        return type(self), (self.reason, self.after_seconds)
 
 
 class Rebound(ChannelError):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 
 import orjson
 from pydantic import ValidationError
 
 from channels.base import Answer, http_status
-from channels.errors import ChannelError, Rebound, Unauthenticated
+from channels.errors import ChannelError, Rebound, TooMany, Unauthenticated
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -34,6 +35,9 @@ def refusal(error: ChannelError) -> Answer:
             return problem(
                 422, "idempotency-key-reused", "This Idempotency-Key already stands for another body; take a new one."
             )
+        case TooMany():
+            seconds = str(max(1, math.ceil(error.after_seconds)))
+            return problem(429, error.reason, error.detail, {"Retry-After": seconds})
         case _ if error.retryable:
             return problem(503, "unavailable", "Nothing was kept; try again with the same key.", {"Retry-After": "2"})
         case _:

@@ -6,6 +6,7 @@ environment (``HOTLINE__CHANNELS__WECHAT__TOKEN``). An empty or placeholder secr
 
 from __future__ import annotations
 
+import base64
 import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -74,6 +75,26 @@ Secret = Annotated[
 """A secret: a string, or ``{file: path}`` relative to config.yaml."""
 
 
+def is_webhook_secret(value: str) -> bool:
+    """As Standard Webhooks has it ("Signature scheme"): a shorter key could be guessed."""
+    encoded = value.removeprefix("whsec_")
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:
+        return False
+    return value.startswith("whsec_") and 24 <= len(key) <= 64
+
+
+def _signing(secret: SecretStr) -> SecretStr:
+    if not is_webhook_secret(secret.get_secret_value()):
+        raise ValueError("must be whsec_ and base64 of 24 to 64 bytes; `gateway demo` makes one")
+    return secret
+
+
+SigningSecret = Annotated[Secret, AfterValidator(_signing)]
+"""A Standard Webhooks secret."""
+
+
 class Strict(BaseModel):
     """Base of all settings: immutable, unknown names refused, docstrings become descriptions."""
 
@@ -121,7 +142,19 @@ class Client(Strict):
     """Its name in receipts and logs."""
     key_hash: Annotated[Secret, AfterValidator(_hashed)]
     """``sha256:`` and the hex digest of its key; ``gateway keys new-client`` makes one."""
+    previous_key_hash: Annotated[Secret, AfterValidator(_hashed)] | None = None
+    """The key before, which still opens: remove it once the program has the new one."""
     scopes: tuple[
-        Literal["messages:write", "messages:read", "registrations:write", "transfers:write", "updates:write", "attachments:read"], ...
+        Literal[
+            "messages:write",
+            "messages:read",
+            "registrations:write",
+            "transfers:write",
+            "updates:write",
+            "attachments:read",
+        ],
+        ...,
     ]
     """What it may do."""
+    requests_per_minute: Annotated[int, Field(ge=1, le=10_000_000)] = 6000
+    """How often it may call each node; all of them at once or evenly."""

@@ -26,6 +26,14 @@ NONCE = re.compile(r"[0-9A-Za-z_]{1,32}")
 SHA1 = re.compile(r"[0-9a-f]{40}")
 ECHOSTR = re.compile(r"[0-9A-Za-z_+/=-]{1,256}")
 
+#: The secret in force, and while it is being changed the one before it.
+Secrets = tuple[SecretStr, ...]
+
+
+def in_force(present: SecretStr, previous: SecretStr | None) -> Secrets:
+    """The secrets that count: both, as long as the previous one is configured."""
+    return (present,) if previous is None else (present, previous)
+
 
 def read_query(request: Request, **formats: re.Pattern[str]) -> tuple[str, ...]:
     """The parameters named, in that order; raise Unauthenticated unless each is there once and well formed."""
@@ -40,12 +48,20 @@ def _well_formed(value: str | None, pattern: re.Pattern[str]) -> str:
     return value
 
 
-def prove(signature: str, secret: SecretStr, *parts: str) -> None:
-    """Raise Unauthenticated unless ``signature`` is the SHA-1 of the secret and the parts, sorted and joined."""
+def sign(secret: SecretStr, *parts: str) -> str:
+    """The SHA-1 of the secret and the parts, sorted and joined, in hex."""
     joined = "".join(sorted((secret.get_secret_value(), *parts)))
     # Weak, and the vendors' choice; the argument lets it run where FIPS mode forbids SHA-1.
-    if not compare_digest(sha1(joined.encode(), usedforsecurity=False).hexdigest(), signature):
+    return sha1(joined.encode(), usedforsecurity=False).hexdigest()
+
+
+def prove(signature: str, secrets: Secrets, *parts: str) -> SecretStr:
+    """The secret that ``signature`` was made with. Raise Unauthenticated when it was made with none of them."""
+    # Each is compared, whatever the others said: the time tells nothing.
+    proven = [secret for secret in secrets if compare_digest(sign(secret, *parts), signature)]
+    if not proven:
         raise Unauthenticated("signature")
+    return proven[0]
 
 
 def is_stale(timestamp: str, request: Request) -> bool:
@@ -53,24 +69,24 @@ def is_stale(timestamp: str, request: Request) -> bool:
     return abs(request.received_at.timestamp() - int(timestamp[:10])) > WINDOW.total_seconds()
 
 
-def _prove_query(request: Request, secret: SecretStr, timestamp_format: re.Pattern[str]) -> str:
+def _prove_query(request: Request, secrets: Secrets, timestamp_format: re.Pattern[str]) -> str:
     timestamp, nonce, signature = read_query(request, timestamp=timestamp_format, nonce=NONCE, signature=SHA1)
-    prove(signature, secret, timestamp, nonce)
+    prove(signature, secrets, timestamp, nonce)
     if is_stale(timestamp, request):
         raise Unauthenticated("stale")
     return signature
 
 
-def answer_challenge(request: Request, secret: SecretStr, timestamp: re.Pattern[str]) -> Answer:
+def answer_challenge(request: Request, secrets: Secrets, timestamp: re.Pattern[str]) -> Answer:
     """Echo ``echostr`` to whoever signed the query within the window; the signature does not cover echostr."""
-    _prove_query(request, secret, timestamp)
+    _prove_query(request, secrets, timestamp)
     (echostr,) = read_query(request, echostr=ECHOSTR)
     return Answer(body=echostr.encode())
 
 
 def admit_bound(
     request: Request,
-    secret: SecretStr,
+    secrets: Secrets,
     timestamp: re.Pattern[str],
     context: Mapping[str, str],
     apparent_sender: str,
@@ -80,6 +96,6 @@ def admit_bound(
     The signature alone is the key. With timestamp and nonce in it one signature would have several keys, since nothing
     parts them: 1397022061823 and 57155157 sign like 1397022061 and 82357155157.
     """
-    signature = _prove_query(request, secret, timestamp)
+    signature = _prove_query(request, secrets, timestamp)
     binding = Binding(signature, sha256(request.body).digest())
     return Admission(context, binding=binding, apparent_sender=apparent_sender)

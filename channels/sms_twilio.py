@@ -10,47 +10,29 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 from collections.abc import AsyncIterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import parse_qs, urlparse
 
 import httpx
 import orjson
-from pydantic import Field, ValidationError
+from pydantic import Field
 from twilio.request_validator import HMAC_SHA1, HMAC_SHA256, RequestValidator, add_port, remove_port
 
-from channels.base import Admission, Answer, Request, Webhook
+from channels.base import Admission, Answer, File, Request, State, Webhook
 from channels.errors import Malformed, Unauthenticated
 from channels.recount import Period, Told
 from channels.settings import Secret, WebhookSettings
+from channels.sms_twilio_api import download, send
 from channels.sms_twilio_list import inbound
-from normalizer.model import (
-    Assurance,
-    Attachment,
-    AttachmentKind,
-    Binding,
-    Contact,
-    ContactType,
-    CoordinateSystem,
-    Envelope,
-    Kept,
-    Message,
-    Notice,
-    Parsed,
-    Place,
-)
+from channels.sms_twilio_message import read
+from normalizer.model import AttachmentKind, Binding, ContactType, Envelope, Kept, Parsed
+from normalizer.reply import Outgoing, Sent
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 #: Twilio sends some thirty parameters and two more per picture, and adds others without notice.
 MAX_FIELDS = 200
-#: An MMS holds at most ten (https://www.twilio.com/docs/messaging/guides/accepted-mime-types).
-MAX_MEDIA = 10
-E164 = re.compile(r"\+[1-9][0-9]{1,14}")
-KINDS = {"image": AttachmentKind.IMAGE, "audio": AttachmentKind.VOICE, "video": AttachmentKind.VIDEO}
-#: Advanced Opt-Out: Twilio has already answered the citizen (https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out).
-OPT_OUT = {"STOP": "opt_out", "START": "opt_in", "HELP": "help"}
 #: TwiML that sends nothing back.
 EMPTY_TWIML = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
@@ -70,6 +52,8 @@ class SmsTwilioSettings(WebhookSettings):
     """Secret of a Twilio SharedKey; unset, webhooks that claim to be signed with one are refused."""
     shared_key_id: str | None = None
     """Id of that SharedKey (``webhooks_sharedkey_…``); set, a webhook that names another is refused."""
+    status_callback: Annotated[str, Field(pattern="^https?://", max_length=4000)] | None = None
+    """Our own URL for this channel, to which Twilio tells what became of our messages; unset, it is not told."""
     api_base: str = "https://api.twilio.com"
     """Where Twilio's REST interface is."""
 
@@ -88,6 +72,11 @@ class SmsTwilio(Webhook[SmsTwilioSettings]):
     kind = "sms_twilio"
     Settings = SmsTwilioSettings
     summary = "SMS and WhatsApp by Twilio (webhook)"
+    conversational = True
+    reaches = frozenset({ContactType.PHONE})
+    fetches = frozenset(AttachmentKind) - {AttachmentKind.LINK}
+    #: How long Twilio may take over one message of ours.
+    send_seconds: ClassVar[float] = 15.0
 
     def authenticate(self, request: Request) -> Admission:
         """Twilio's signature over the public URL and every parameter, and our account in the body.
@@ -163,15 +152,15 @@ class SmsTwilio(Webhook[SmsTwilioSettings]):
 
     def parse(self, envelope: Envelope) -> Parsed:
         """One message, or a notice for opt-outs and status callbacks."""
-        fields = _fields(envelope.body, envelope.context.get("content_type", FORM))
-        if "MessageStatus" in fields and "Body" not in fields:
-            return Notice(reason="status")
-        if (word := OPT_OUT.get(_text(fields, "OptOutType"))) is not None:
-            return Notice(reason=word)
-        try:
-            return (_message(fields),)
-        except ValidationError:
-            raise Malformed("limits") from None
+        return read(_fields(envelope.body, envelope.context.get("content_type", FORM)))
+
+    async def send(self, outgoing: Outgoing, state: State) -> Sent:
+        """One message or several, as the words need."""
+        return await send(self.settings, outgoing, seconds=self.send_seconds)
+
+    async def download(self, reference: str, state: State) -> File:
+        """What came with an MMS."""
+        return await download(self.settings, reference)
 
 
 def _content_type(request: Request) -> str:
@@ -216,78 +205,3 @@ def _fields(body: bytes, content_type: str) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise Malformed("body")
     return found
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    """A parameter as text; empty when it is missing. JSON may give numbers as such."""
-    value = fields.get(name)
-    if value is None:
-        return ""
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return str(value)
-    raise Malformed("field")
-
-
-def _message(fields: Mapping[str, Any]) -> Message:
-    # WhatsApp writes ``whatsapp:+8613…``; the prefix stays in ``account``, which tells the way back.
-    sender = _text(fields, "From").removeprefix("whatsapp:")
-    required = {"sender": sender, "account": _text(fields, "To"), "message_sid": _text(fields, "MessageSid")}
-    for lack in (name for name, value in required.items() if not value):
-        raise Malformed(lack)
-    attachments, place = _attachments(fields), _place(fields)
-    return Message(
-        key_space=SmsTwilio.kind,
-        account=required["account"],
-        # A caller id can be forged on its way through the networks, whatever Twilio signs.
-        sender=Contact(type=ContactType.PHONE, value=sender, assurance=Assurance.SPOOFABLE),
-        provider_id=required["message_sid"],
-        text=_text(fields, "Body"),
-        attachments=attachments,
-        place=place,
-        name=_text(fields, "ProfileName") or None,
-        flags=_flags(fields, sender, attachments, place),
-    )
-
-
-def _flags(
-    fields: Mapping[str, Any], sender: str, attachments: tuple[Attachment, ...], place: Place | None
-) -> tuple[str, ...]:
-    stated = _text(fields, "NumMedia") or "0"
-    located = bool(_text(fields, "Latitude") or _text(fields, "Longitude"))
-    oddities = {
-        "sender_not_e164": E164.fullmatch(sender) is None,
-        "media_missing": stated != str(sum(a.reference is not None for a in attachments)),
-        "place_unreadable": located and (place is None or place.longitude is None),
-    }
-    return tuple(name for name, odd in oddities.items() if odd)
-
-
-def _attachments(fields: Mapping[str, Any]) -> tuple[Attachment, ...]:
-    found = [(_text(fields, f"MediaUrl{n}"), _text(fields, f"MediaContentType{n}")) for n in range(MAX_MEDIA)]
-    return tuple(
-        Attachment(
-            id=str(n),
-            kind=KINDS.get(media_type.partition("/")[0].lower(), AttachmentKind.FILE),
-            media_type=media_type or None,
-            reference=url if 0 < len(url) <= 4096 else None,
-        )
-        for n, (url, media_type) in enumerate(found)
-        if url or media_type
-    )
-
-
-def _place(fields: Mapping[str, Any]) -> Place | None:
-    """WhatsApp shares a location: Latitude, Longitude, Label, Address, from the phone's GPS."""
-    longitude, latitude = _degrees(_text(fields, "Longitude"), 180), _degrees(_text(fields, "Latitude"), 90)
-    text = " ".join(filter(None, (_text(fields, "Label"), _text(fields, "Address"))))[:1000] or None
-    if longitude is None or latitude is None:
-        return Place(text=text) if text else None
-    return Place(text=text, longitude=longitude, latitude=latitude, crs=CoordinateSystem.WGS_84)
-
-
-def _degrees(text: str, most: float) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if -most <= value <= most else None

@@ -19,12 +19,14 @@ from typing import Annotated, Any, Literal
 import httpx
 from pydantic import AfterValidator, Field, SecretStr
 
-from channels.base import Admission, Deliver, Request, Route, State, StateChange, Webhook
-from channels.errors import ChannelError, Unauthenticated
+from channels.base import Admission, Deliver, File, Request, Route, State, StateChange, Webhook
+from channels.errors import ChannelError, Missing, Unauthenticated, Undeliverable
 from channels.recount import Period, Told, Unanswered, Waiting, ask, numbered
 from channels.settings import Secret, WebhookSettings
+from channels.telegram_calls import BotApi, asked_to_wait
 from channels.telegram_update import is_id, read_update
-from normalizer.model import Envelope, Parsed
+from normalizer.model import AttachmentKind, ContactType, Envelope, Parsed
+from normalizer.reply import Outgoing, Sent
 
 #: Seconds between two rounds of polling that brought nothing new.
 PAUSE = 1.0
@@ -86,6 +88,9 @@ class Telegram(Webhook[TelegramSettings]):
     summary = "Telegram bot (webhook or long polling)"
     #: Two texts of 4096 characters (a reply quotes another), each character up to 12 bytes of JSON, and their entities.
     max_body = 256 * 1024
+    conversational = True
+    reaches = frozenset({ContactType.TELEGRAM})
+    fetches = frozenset({AttachmentKind.IMAGE, AttachmentKind.VOICE, AttachmentKind.VIDEO, AttachmentKind.FILE})
 
     def routes(self) -> tuple[Route, ...]:
         """None while polling."""
@@ -107,7 +112,7 @@ class Telegram(Webhook[TelegramSettings]):
 
     async def run(self, deliver: Deliver, state: State) -> None:
         """Poll for ever; the cursor moves in the same transaction that keeps an update. Raise PollFailed."""
-        async with self._client(read=self.settings.poll_seconds + 10) as client:
+        async with self._bot.client(read=self.settings.poll_seconds + 10) as client:
             offset = await state.get("offset")
             while True:
                 before = offset
@@ -116,11 +121,10 @@ class Telegram(Webhook[TelegramSettings]):
                 if offset == before:
                     await asyncio.sleep(PAUSE)
 
-    def _client(self, read: float) -> httpx.AsyncClient:
-        """``read``: seconds that an answer may take."""
-        token = self.settings.bot_token.get_secret_value()
-        proxy = self.settings.proxy.get_secret_value() if self.settings.proxy else None
-        return httpx.AsyncClient(transport=_BotTransport(token, proxy), timeout=httpx.Timeout(10, read=read))
+    @property
+    def _bot(self) -> BotApi:
+        token, proxy = self.settings.bot_token.get_secret_value(), self.settings.proxy
+        return BotApi(token, self.settings.api_base, proxy.get_secret_value() if proxy else None)
 
     async def _keep(self, update: _Update, offset: str | None, deliver: Deliver, state: State) -> str | None:
         """Deliver one update and return the next offset.
@@ -157,12 +161,12 @@ class Telegram(Webhook[TelegramSettings]):
             asked["offset"] = int(offset)
         while True:
             try:
-                answer = await client.post(f"{self.settings.api_base.rstrip('/')}/getUpdates", json=asked)
+                answer = await client.post(self._bot.url("getUpdates"), json=asked)
             except (httpx.HTTPError, httpx.InvalidURL):
                 raise PollFailed("network") from None
             if answer.status_code != 429:
                 break
-            await asyncio.sleep(_asked_to_wait(answer.content))
+            await asyncio.sleep(asked_to_wait(answer.content))
         if answer.status_code != 200:
             raise PollFailed(f"status_{answer.status_code}")
         return answer.content
@@ -179,38 +183,35 @@ class Telegram(Webhook[TelegramSettings]):
             if (number := UPDATE_ID.search(envelope.body)) is not None
         ]
         yield numbered(numbers, period.until)
-        async with self._client(read=10) as client:
-            told = await ask(
-                client, f"{self.settings.api_base.rstrip('/')}/getWebhookInfo", lambda reply: _asked_to_wait(reply.body)
-            )
+        async with self._bot.client(read=10) as client:
+            told = await ask(client, self._bot.url("getWebhookInfo"), lambda reply: asked_to_wait(reply.body))
         yield _waiting(told, self.settings.mode, period)
 
     def parse(self, envelope: Envelope) -> Parsed:
         """A message, new or edited; a notice for all other updates."""
         return read_update(envelope.body, self.settings.bot_token.get_secret_value().partition(":")[0])
 
+    async def send(self, outgoing: Outgoing, state: State) -> Sent:
+        """To the citizen's private chat, also where he wrote in a group: his matter is nobody else's."""
+        del state
+        if not outgoing.to.value.isascii() or not outgoing.to.value.isdigit():
+            raise Undeliverable("address")
+        number = await self._bot.say(int(outgoing.to.value), outgoing.text)
+        return Sent(f"{outgoing.to.value}:{number}")
+
+    async def download(self, reference: str, state: State) -> File:
+        """``file:`` and Telegram's file id."""
+        del state
+        kind, _, file_id = reference.partition(":")
+        if kind != "file" or not file_id:
+            raise Missing("reference")
+        return await self._bot.fetch(file_id)
+
 
 def _apparent_sender(update: bytes) -> str:
     """The first that is said to be ``from`` somebody."""
     found = FROM_ID.search(update)
     return found[1].decode() if found else ""
-
-
-class _BotTransport(httpx.AsyncHTTPTransport):
-    """Puts the bot token into the path below the client, so that neither its log lines nor its errors know the token."""
-
-    def __init__(self, token: str, proxy: str | None) -> None:
-        super().__init__(proxy=proxy)
-        self._token = token
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        folder, _, method = request.url.raw_path.rpartition(b"/")
-        url = request.url.copy_with(raw_path=folder + f"/bot{self._token}/".encode() + method)
-        return await super().handle_async_request(
-            httpx.Request(
-                request.method, url, headers=request.headers, stream=request.stream, extensions=request.extensions
-            )
-        )
 
 
 def _split(answer: bytes) -> list[_Update] | None:
@@ -242,11 +243,3 @@ def _waiting(document: Any, mode: str, period: Period) -> Waiting:
     elif is_id(erred) and erred >= period.since.timestamp():
         obstacle = "".join(filter(str.isprintable, said))[:200] if isinstance(said, str) and said else "error"
     return Waiting(number, obstacle if number else None)
-
-
-def _asked_to_wait(body: bytes) -> float:
-    """https://core.telegram.org/bots/api#responseparameters, within reason; 5 s where it says none."""
-    try:
-        return min(max(1.0, float(json.loads(body)["parameters"]["retry_after"])), 3600.0)
-    except (ValueError, TypeError, KeyError):
-        return 5.0

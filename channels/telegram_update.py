@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 #: What we read of a message. Nothing else reaches python-telegram-bot, whose types fail on any odd value they hold.
 FIELDS = (
-    *("message_id", "from", "chat", "text", "caption", "entities", "caption_entities", "sticker"),
+    *("message_id", "media_group_id", "from", "chat", "text", "caption", "entities", "caption_entities", "sticker"),
     *("photo", "voice", "audio", "video", "video_note", "animation", "document", "location", "venue", "contact"),
 )
 FILES = {
@@ -58,7 +58,7 @@ def read_update(body: bytes, account: str) -> Parsed:
         raise Malformed("update_id")
     found = next((kind for kind in ("message", "edited_message") if kind in update), None)
     if found is None:
-        return Notice(reason=next((word for word in update if KIND.fullmatch(word)), "unknown"))
+        return _notice(update, account)
     raw, edited = update[found], found == "edited_message"
     message = _typed(raw)
     if (word := _unspoken(message, edited)) is not None:
@@ -67,6 +67,28 @@ def read_update(body: bytes, account: str) -> Parsed:
         return (_message(message, _when(raw.get("edit_date", raw.get("date"))), edited, account, str(number)),)
     except ValidationError:
         raise Malformed("limits") from None
+
+
+#: Of the bot in a private chat: the citizen has blocked it, or lets it write again
+#: (https://core.telegram.org/bots/api#update: my_chat_member).
+STEPS = {"kicked": ("blocked", False), "member": ("unblocked", True)}
+
+
+def _notice(update: dict[str, Any], account: str) -> Notice:
+    notice = Notice(reason=next((word for word in update if KIND.fullmatch(word)), "unknown"))
+    step = update.get("my_chat_member")
+    chat, new = (_part(step, "chat"), _part(step, "new_chat_member")) if isinstance(step, dict) else ({}, {})
+    status = new.get("status")
+    if chat.get("type") != "private" or not is_id(chat.get("id")) or not isinstance(status, str) or status not in STEPS:
+        return notice
+    citizen = Contact(type=ContactType.TELEGRAM, value=str(chat["id"]), assurance=Assurance.VERIFIED)
+    reason, reachable = STEPS[status]
+    return Notice(reason=reason, account=account, sender=citizen, reachable=reachable)
+
+
+def _part(whole: dict[str, Any], name: str) -> dict[str, Any]:
+    found = whole.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -117,11 +139,12 @@ def _message(message: telegram.Message, sent_at: datetime | None, edited: bool, 
         "place_unreadable": bool(message.location or message.venue) and (place is None or place.crs is None),
         "contact_unreadable": message.contact is not None and not contacts,
     }
+    name = _name(message)
     return Message(
         key_space="telegram",
         account=account,
         sender=Contact(type=ContactType.TELEGRAM, value=str(person.id), assurance=Assurance.VERIFIED),
-        provider_id=number,
+        provider_id=name if name and not edited else f"{name or 'update'}#{number}",
         sent_at=sent_at,
         text=_words(message.text) or _words(message.caption) or _card(message.contact),
         attachments=attachments,
@@ -129,8 +152,18 @@ def _message(message: telegram.Message, sent_at: datetime | None, edited: bool, 
         name=_joined(person.first_name, person.last_name) or None,
         contacts=contacts,
         reply_to=_group(message),
+        group=_lenient(message.media_group_id)[:200] or None,
+        amends=name if edited else None,
         flags=tuple(name for name, odd in oddities.items() if odd),
     )
+
+
+def _name(message: telegram.Message) -> str | None:
+    """The message's number, which its edits keep; unique in its chat. The update's own number is not told with an edit."""
+    if not is_id(message.message_id):
+        return None
+    chat = _group(message)
+    return f"{chat}/{message.message_id}" if chat else str(message.message_id)
 
 
 def _group(message: telegram.Message) -> str | None:

@@ -28,29 +28,38 @@ class BadXml(ValueError):
 
 def read(body: bytes) -> dict[str, str]:
     """The text of each child of ``<xml>``, by name, white space kept; raise BadXml."""
+    fields = _Fields()
+    _parse(body, fields)
+    return fields.found
+
+
+def rows(body: bytes, name: str) -> list[dict[str, str]]:
+    """The text of each child of each element ``name``, wherever it stands: WeChat's lists. Raise BadXml."""
+    found = _Rows(name)
+    _parse(body, found)
+    return found.found
+
+
+def _parse(body: bytes, handler: _Bounded) -> None:
     if len(body) > SIZE:
         raise BadXml("size")
     if not _PROLOG.match(body):
         raise BadXml("prolog")
-    fields = _Fields()
     parser = expat.ParserCreate()
     parser.buffer_text = True
-    parser.StartElementHandler = fields.start
-    parser.EndElementHandler = fields.end
-    parser.CharacterDataHandler = fields.text
+    parser.StartElementHandler = handler.start
+    parser.EndElementHandler = handler.end
+    parser.CharacterDataHandler = handler.text
     try:
         parser.Parse(body, True)
     except expat.ExpatError:
         raise BadXml("syntax") from None
-    return fields.found
 
 
-class _Fields:
-    """Collects the children of the root, and stops at the bounds."""
+class _Bounded:
+    """Stops at the bounds."""
 
     def __init__(self) -> None:
-        self.found: dict[str, str] = {}
-        self._name = ""
         self._depth = 0
         self._elements = 0
 
@@ -59,18 +68,60 @@ class _Fields:
         self._elements += 1
         if self._depth > DEPTH or self._elements > ELEMENTS:
             raise BadXml("bounds")
-        if self._depth == 2:
-            self._begin(name)
+        self.begin(name)
 
-    def _begin(self, name: str) -> None:
-        if name in self.found:
-            raise BadXml("repeated")
-        self._name = name
-        self.found[name] = ""
+    def begin(self, name: str) -> None:
+        """An element begins, at ``_depth``."""
 
     def end(self, _name: str) -> None:
         self._depth -= 1
 
     def text(self, characters: str) -> None:
+        """Some of the text at ``_depth``."""
+
+
+class _Fields(_Bounded):
+    """Collects the children of the root."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, str] = {}
+        self._name = ""
+
+    def begin(self, name: str) -> None:
+        if self._depth != 2:
+            return
+        if name in self.found:
+            raise BadXml("repeated")
+        self._name = name
+        self.found[name] = ""
+
+    def text(self, characters: str) -> None:
         if self._depth == 2:
             self.found[self._name] += characters
+
+
+class _Rows(_Bounded):
+    """Collects the children of each element of one name; of a repeated child the last counts."""
+
+    def __init__(self, row: str) -> None:
+        super().__init__()
+        self.found: list[dict[str, str]] = []
+        self._row, self._within, self._name = row, 0, ""
+
+    def begin(self, name: str) -> None:
+        if not self._within and name == self._row:
+            self._within = self._depth
+            self.found.append({})
+        elif self._within and self._depth == self._within + 1:
+            self._name = name
+            self.found[-1][name] = ""
+
+    def end(self, name: str) -> None:
+        if self._depth == self._within:
+            self._within = 0
+        super().end(name)
+
+    def text(self, characters: str) -> None:
+        if self._within and self._depth == self._within + 1:
+            self.found[-1][self._name] += characters

@@ -18,6 +18,10 @@ MOST_MESSAGES, MOST_CHARACTERS = 50, 100_000
 LONGEST_SECONDS = 180.0
 #: How long a question of the core waits for an answer, and how long a result can be evaluated or objected to.
 QUESTION, RESULT = timedelta(days=7), timedelta(days=30)
+#: How late a further message of a group may come; telephones use a name for one again.
+TOGETHER = timedelta(days=1)
+#: How long after a call what he sends from the same number can be what he promised in it.
+CALL = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +89,12 @@ def _names_it(asked: Asked) -> Verdict | None:
 def _changes_an_earlier_one(asked: Asked) -> Verdict | None:
     if asked.past.amended is None:
         return None
-    return _attached(asked.past.amended, "is the new wording of an earlier message")
+    return _attached(asked.past.amended, "is the new wording of an earlier message", settling=True)
 
 
 def _belongs_to_a_group(asked: Asked) -> Verdict | None:
     latest, group = asked.past.latest, asked.kept.message.group
-    if latest is None or group is None or group != latest.group:
+    if latest is None or group is None or group != latest.group or asked.now - latest.received_at > TOGETHER:
         return None
     return _attached(latest.matter_id, "came together with the message before", settling=True)
 
@@ -123,9 +127,12 @@ def _is_about_one(asked: Asked) -> Verdict | None:
 
 def _answers_a_question(asked: Asked) -> Verdict | None:
     matter = _awaiting_answer(asked)
-    if matter is None:
+    if matter is not None:
+        return _attached(matter.matter_id, "answers the core's question", answers=matter.asked, act=Act.ANSWERS)
+    visited = _awaiting_mark(asked)
+    if visited is None or not _recent(visited.asked_at, asked.now, QUESTION):
         return None
-    return _attached(matter.matter_id, "answers the core's question", answers=matter.asked, act=Act.ANSWERS)
+    return _attached(visited.matter_id, "answers the return visit at length", answers=visited.asked, act=Act.ANSWERS)
 
 
 def _goes_on_telling(asked: Asked) -> Verdict | None:
@@ -144,6 +151,16 @@ def _adds_to_a_coded_one(asked: Asked) -> Verdict | None:
     return _attached(asked.past.coded[0].matter_id, "names this matter of its caller by its code")
 
 
+def _completes_a_call(asked: Asked) -> Verdict | None:
+    """What he sends after a call to an operator, and which speaks of it or is nothing but pictures."""
+    call, message = asked.past.registered, asked.kept.message
+    if call is None or not _recent(call.received_at, asked.now, CALL):
+        return None
+    if not (asked.cues.call or (message.attachments and not message.text.strip())):
+        return None
+    return _attached(call.matter_id, "completes what he just told an operator by telephone")
+
+
 _QUESTIONS: tuple[Callable[[Asked], Verdict | None], ...] = (
     _opts_out,
     _names_it,
@@ -154,6 +171,7 @@ _QUESTIONS: tuple[Callable[[Asked], Verdict | None], ...] = (
     _answers_a_question,
     _goes_on_telling,
     _adds_to_a_coded_one,
+    _completes_a_call,
 )
 
 
@@ -169,7 +187,7 @@ def _about(asked: Asked, matter: PastMatter) -> Verdict | None:
         return _said(matter, Outcome.ANSWERED, Act.WITHDRAWS, "takes it back")
     if cues.score is not None and (visited or answered):
         return _said(matter, Outcome.ANSWERED, Act.EVALUATES, "evaluates the result", asked=visited, score=cues.score)
-    if visited and not asked.kept.message.attachments:
+    if cues.short and not asked.kept.message.attachments and visited and _recent(matter.asked_at, now, QUESTION):
         return _said(matter, Outcome.ANSWERED, Act.EVALUATES, "answers the return visit", asked=True)
     if answered and cues.objection:
         return _said(matter, Outcome.ATTACHED, Act.OBJECTS, "objects to the result")
@@ -186,7 +204,7 @@ def _said(
 
 
 def _question_of(matter: PastMatter, now: datetime) -> object:
-    open_ = matter.asks == "question" and _recent(matter.asked_at, now, QUESTION)
+    open_ = matter.asks == "question" and matter.withdrawn_at is None and _recent(matter.asked_at, now, QUESTION)
     return matter.asked if open_ else None
 
 

@@ -5,7 +5,6 @@ Values may be overridden from the environment (``HOTLINE__SERVER__LISTEN``); pat
 
 from __future__ import annotations
 
-import base64
 import ssl
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -24,7 +23,7 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from channels.settings import ChannelSettings, Client, Secret, Strict
+from channels.settings import ChannelSettings, Client, Secret, Strict, is_webhook_secret
 from gateway.addresses import HostPort, HttpUrl, SinkUrl, Subject, broker_url, http_url
 
 
@@ -180,7 +179,7 @@ class SinkSettings(Strict):
     @field_validator("secret")
     @classmethod
     def _usable(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not _is_webhook_secret(value.get_secret_value()):
+        if value is not None and not is_webhook_secret(value.get_secret_value()):
             raise ValueError("must be whsec_ and base64 of 24 to 64 bytes; `gateway demo` makes one")
         return value
 
@@ -212,16 +211,6 @@ class Core(SinkSettings):
         if "core" in value:
             raise ValueError("core is the name of the case core itself; choose another")
         return value
-
-
-def _is_webhook_secret(value: str) -> bool:
-    """As Standard Webhooks has it ("Signature scheme"): a shorter key could be guessed."""
-    encoded = value.removeprefix("whsec_")
-    try:
-        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except ValueError:
-        return False
-    return value.startswith("whsec_") and 24 <= len(key) <= 64
 
 
 class RepliesSettings(Strict):

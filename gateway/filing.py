@@ -82,10 +82,10 @@ def decide(
     more = amend(matter, kept, fields, Said(verdict.act, verdict.answers, verdict.score))
     return Filing(
         verdict=verdict,
-        matter=_counted(more, past, verdict),
+        matter=_counted(more, past, verdict) if matter.caller_id == caller_id else more,
         event_type=EVENT_TYPES.get(verdict.act, AMENDED),
         media=_media(kept, habits),
-        settles_at=_settles_at(kept, matter, habits) if verdict.settling else None,
+        settles_at=_settles_at(kept, more, habits) if verdict.settling else None,
     )
 
 

@@ -142,10 +142,11 @@ class Pipeline:
     async def _digest(self, work: Work) -> None:
         kept = await self._store.message(work.subject)
         if kept.message.part is not None:
-            whole = await self._store.gather(work, kept, self._clock())
-            if whole is None:
+            gathered = await self._store.gather(work, kept, self._clock())
+            if gathered is None:
                 return
-            kept = whole
+            kept = gathered.whole
+            self._metrics.outcomes.labels(kept.channel, Outcome.PART).inc(gathered.parts)
         fields = await self._offload.normalize(kept.message, kept.id, suspect=work.attempts > 0)
         channel = self._channel(kept.channel)
         decision = partial(decide, kept, fields, self._fresh(kept, work.attempts), self._habits(channel))

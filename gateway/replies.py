@@ -34,6 +34,8 @@ AT_ONCE, PER_SECOND = 8, 20.0
 IDLE_SECONDS = 1.0
 #: First and longest wait of a reply that surely did not go out, seconds; after so many tries the next way is taken.
 FIRST_SECONDS, LONGEST_SECONDS, TRIES = 2.0, 600.0, 10
+#: The longest wait that a provider may ask for, seconds.
+LONGEST_ASKED = 86_400.0
 #: How long a channel may take over one reply, seconds; beyond, nobody knows.
 SEND_SECONDS = 60.0
 
@@ -134,7 +136,7 @@ class Replies:
             await self._box.refused(reply, error.reason, at)
             return
         self._count("retry")
-        wait = max(error.after_seconds, min(LONGEST_SECONDS, self._first * 2**reply.attempts))
+        wait = max(min(error.after_seconds, LONGEST_ASKED), min(LONGEST_SECONDS, self._first * 2**reply.attempts))
         await self._box.put_off(reply, error.reason, at, at + timedelta(seconds=wait))
 
     def _count(self, result: str) -> None:

@@ -56,8 +56,10 @@ class UpdateBody(BaseModel):
     def _says_something(self) -> UpdateBody:
         if self.type not in {"accepted", "closed"} and not self.text.strip():
             raise ValueError(f"text is required for {self.type}: it is what the citizen is told")
-        if "\0" in self.text:
-            raise ValueError("text must not contain the character NUL")
+        if any(
+            "\0" in words for words in (self.text, self.case_number, self.reason, self.where_to, self.unit) if words
+        ):
+            raise ValueError("no text may contain the character NUL")
         return self
 
 

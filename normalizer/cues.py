@@ -25,6 +25,7 @@ _SCORES = {
     "非常满意": 5,
     "很满意": 5,
     "十分满意": 5,
+    "满分": 5,
     "满意": 4,
     "比较满意": 4,
     "基本满意": 3,
@@ -41,23 +42,81 @@ _SCORES = {
     "NOT SATISFIED": 2,
     "VERY DISSATISFIED": 1,
 }
-_SCORE = re.compile(r"([1-5])(?:分|星|颗星)?")
-_CODE = re.compile(r"(?<![0-9])[0-9]{16}(?![0-9])")
+_NUMERALS = dict(zip("一二三四五", range(1, 6), strict=True))
+_BEFORE_MARK = r"(?:评价|评分|满意度|我?(?:打|给)|回复)?"
+_AFTER_MARK = r"(?:谢谢|感谢|多谢|THANKS|THANK YOU)?"
+_MARK = re.compile(rf"{_BEFORE_MARK} ?(?P<words>{'|'.join(sorted(_SCORES, key=len, reverse=True))}) ?{_AFTER_MARK}")
+_DIGIT = re.compile(
+    rf"{_BEFORE_MARK} ?(?:(?P<digit>[1-5]) ?(?:分|星|颗星)?|(?P<numeral>[一二三四五])(?:分|星|颗星)) ?"
+    rf"(?:{'|'.join(_SCORES)})? ?{_AFTER_MARK}"
+)
+#: Sixteen digits, also in groups; found at every place, so that a number before does not hide one.
+_CODE = re.compile(r"(?<![0-9])(?=((?:[0-9][ -]?){15}[0-9])(?![0-9]))")
+
+_OBJECT = "诉求|投诉|举报|工单|反映|求助|建议|申请|咨询|事项|案件|单子"
+_POLITE = (
+    "您好|你好|在吗|请问|请|麻烦[您你]?|帮我|帮忙|能不能|能否|可以|可否|我们?|本人|市民|想|要|需要|再|来|问问?|查询|"
+    "查查|查一?下|查|看看|看一?下|了解|知道|告知|告诉|一下|下|关于|谢谢"
+)
+#: Something that he brought before.
+_MINE = (
+    rf"(?:(?:我们?|本人|之前|上次|上周|上个?月|昨天|前天|前几天|刚才)*(?:提交|反映|投诉|举报|反馈|咨询|求助|报修)过?的.{{0,12}}?|"
+    rf"我的|这个|那个|这件|那件|上次的?|之前的?|该)?(?:{_OBJECT}|问题|事情?|编号)?的?"
+)
+_HANDLED = "(?:办理?|处理|解决|落实|跟进)"
+_STATE = rf"(?:{_HANDLED}?(?:的|得)?(?:进度|进展|情况|结果|状态|怎么样|怎样|如何)|{_HANDLED}?到哪(?:一?步|里|儿)?|{_HANDLED}(?:好|完)?了?没有?|{_HANDLED}(?:好|完)?了?吗)"
+_ENDING = "(?:了|吗|呢|啊|呀|么|没有?|如何|怎么样|是什么|查询|谢谢|出来)*"
+_FILLING = "(?:现在|目前|最新|到底|是|有没有|有|什么|啥)*"
+#: The whole of it asks: what only mentions 进度 or 查一下 may be a complaint, and would be lost as a query.
 _STATUS = re.compile(
-    r"进度|进展|查询|查一下|查下|办理情况|处理情况|办到哪|到哪一?步|办得怎么样|处理得怎么样|\bSTATUS\b|\bPROGRESS\b"
+    rf"(?:{_POLITE})*{_MINE}{_FILLING}{_STATE}{_ENDING}|(?:{_POLITE})*(?:查询|查查|查一?下)(?:{_MINE}){_ENDING}|"
+    rf".{{1,10}}(?:的事情?|的?问题|一事)(?:现在|目前|到底)?{_HANDLED}(?:的|得)?(?:进度|进展|怎么样|怎样|到哪(?:一?步|里|儿)?){_ENDING}"
 )
-_OBJECT = "诉求|投诉|举报|工单|反映|求助|建议|申请|咨询|事项"
+_STATUS_ENGLISH = re.compile(
+    r"(?=.*\b(?:STATUS|PROGRESS)\b)(?:(?:PLEASE|HI|HELLO|CAN|COULD|YOU|TELL|ME|CHECK|KNOW|I|WANT|WOULD|LIKE|TO|WHAT|WHATS|"
+    r"IS|S|THE|HOW|ANY|CURRENT|MY|OF|ON|FOR|ABOUT|THIS|NUMBER|CASE|REQUEST|COMPLAINT|REPORT|TICKET|STATUS|PROGRESS|"
+    r"THANKS|THANK|THERE|WITH|LET|GIVE) ?)+"
+)
+
 _WITHDRAWAL = re.compile(
-    rf"(?:我要|我想|请|申请|麻烦|帮我)?(?:撤回|撤销|撤诉|取消|撤掉|不投诉了|WITHDRAW|CANCEL)(?:我的|本次|该|这个|这条|上述|MY|THE)?(?P<what>{_OBJECT}|COMPLAINT|REQUEST)?了?"
+    rf"(?:(?:问题|事情)?(?:已经?|都)?(?:解决|处理|修)好?了?)?(?:我要|我想|请|申请|麻烦|帮我|要求|PLEASE|IWANTTO|IWOULDLIKETO)*"
+    rf"(?:(?P<clear>撤回|撤销|撤诉|不投诉了|不举报了|不用(?:再)?处理了|不需要处理了|WITHDRAW)|取消|撤掉|CANCEL)"
+    rf"(?:我的|本次|该|这个|这条|上述|之前的|MY|THE)?(?P<what>{_OBJECT}|COMPLAINT|REQUEST)?了?(?:谢谢|THANKS|THANKYOU)?"
 )
-_WITHDRAWAL_ALONE = re.compile(r"撤回|撤销|撤诉|不投诉了|WITHDRAW")
+
+_DO = "处理|解决|修好|修复|修|办理|办|落实|回复|答复|反馈|安排|联系|管|来|受理"
 _CHASE = re.compile(
-    r"催办|催一下|催促|再催|请尽快|怎么还没|为什么还没|还没有?(?:处理|解决|修|来|人|回复|答复|消息|动静)|"
-    r"没人(?:管|处理|回复|联系|来)|多久|什么时候|何时|几天了|等了.{0,6}(?:天|周|月)|ANY (?:NEWS|UPDATE)|HOW LONG|STILL WAITING"
+    rf"催办|催一?下|催促|催催|再催|(?:尽快|抓紧|赶紧|赶快|加快)(?:{_DO})|"
+    rf"(?:还|一直|迟迟|至今)(?:是|都)?(?:没有?|不|未)(?:有?人|给|来|见)?(?:{_DO}|人|消息|动静|结果|反应|说法)|没有?人(?:{_DO}|理)|"
+    rf"(?:什么时候|啥时候|何时|几时|多久|几天)(?:才|能|可以|会|给|有|到底|要)*(?:{_DO}|结果|消息|好|完)|"
+    r"等了.{0,6}(?:天|周|月|星期|小时)|(?:有|有没有)(?:消息|结果|答复|回复)(?:了|吗|没有?)+|"
+    r"ANY (?:NEWS|UPDATE)|HOW (?:MUCH )?LONG(?:ER)?|STILL (?:WAITING|NO|NOT)|HURRY UP|WHEN WILL (?:IT|THIS|YOU)"
+)
+#: Of a chase that says nothing else.
+_NOTHING_NEW = re.compile(
+    rf"{_POLITE}|{_DO}|{_OBJECT}|[你您]们?|他们|人家|怎么|为什么|为何|咋|到底|究竟|已经|现在|目前|至今|一直|都|也|就|才|能|会|给|个|"
+    r"这|那|的|了|吗|呢|啊|呀|吧|还|是|有|没有?|不|未|人|结果|消息|问题|事情?|之前|上次|昨天|前天|上周|多次|好|到|过|去|很|"
+    r"[0-9一二三四五六七八九十两几多半]+|小时|天|周|星期|月|年|\b(?:PLEASE|THE|MY|IS|IT|THIS|FOR|ON|TO|A|AN|OF|I|AM|WE|ARE|"
+    r"THERE|HELLO|HI|DO|DOES|HAVE|WILL|BE|YOU|REQUEST|COMPLAINT|CASE|DAYS?|WEEKS?|AN?Y|TAKE|WAIT|NEED|UNTIL|DONE|FIXED|"
+    r"SOLVED|RESOLVED|HANDLED|ANSWER|REPLY|RESPONSE|ACTION|THANKS|ABOUT|FROM|YET|ALREADY|BEEN)\b"
+)
+#: Characters of something else that a chase may name, and one that says to be about an earlier matter.
+_ELSE, _ELSE_REFERRING = 2, 20
+_REFERS = re.compile(
+    r"(?:我|之前|上次|昨天|前天|上周|早就|已经?)(?:反映|投诉|举报|报修|说|提|打过?电话|报)过?的?|那件事|我的(?:诉求|投诉|工单)"
+)
+
+_NOT_CONTENT = (
+    "不满意|不认可|不同意|不接受|不属实|不符|没有?解决|未解决|没有?(?:处理|修|弄|办)好|敷衍|推诿|糊弄|弄虚作假|不作为"
 )
 _OBJECTION = re.compile(
-    r"不满意|不认可|不同意|不接受|不属实|不符|没有?解决|未解决|没有?处理好|还是(?:没|老样子|一样)|又(?:坏|堵|漏|响|来)了|"
-    r"敷衍|推诿|糊弄|弄虚作假|NOT (?:RESOLVED|SOLVED|FIXED|SATISFIED)|DISAGREE"
+    rf"{_NOT_CONTENT}|还是(?:没|老样子|一样|不)|又(?:坏|堵|漏|响|来)了|NOT (?:BEEN )?(?:RESOLVED|SOLVED|FIXED|SATISFIED)|DISAGREE|"
+    r"STILL (?:NOT|BROKEN)"
+)
+#: In a long text, which may tell of something else, only what is said of an answer.
+_ANSWERED = "答复|回复|处理结果|办理结果|处理意见|办理意见|回访"
+_OBJECTION_LONG = re.compile(
+    rf"(?:{_ANSWERED})[^。！？!?]{{0,15}}(?:{_NOT_CONTENT})|(?:不满意|不认可|不同意|不接受)[^。！？!?]{{0,10}}(?:{_ANSWERED})"
 )
 _EDGES = " \t\r\n,.;:!?~、，。；：！？…～()（）【】[]《》<>\"'“”‘’"
 
@@ -81,33 +140,64 @@ class Cues(Frozen):
     """Asks for it to be done at last."""
     objection: bool = False
     """Says that it was not done, or not well."""
+    call: bool = False
+    """Speaks of a call just made, or of pictures to it."""
 
 
 def read_cues(text: str) -> Cues:
     """Read the cues of a cleaned text."""
     folded = unicodedata.normalize("NFKC", text[: 10 * SHORT]).upper()
-    codes = tuple(dict.fromkeys(code for code in _CODE.findall(folded) if valid(code)))
-    words = _CODE.sub(" ", folded).strip(_EDGES)
+    numbers = _CODE.findall(folded)
+    codes = tuple(dict.fromkeys(code for code in map(_digits, numbers) if valid(code)))
+    words = folded
+    for number in numbers:
+        words = words.replace(number, " ")
+    words = words.strip(_EDGES)
     short = len(words) <= SHORT and len(text) <= 10 * SHORT
+    plain, spaced = "".join(_pieces(words)), " ".join(_pieces(words))
     return Cues(
         codes=codes,
         short=short,
         opt_out=not codes and folded.strip(_EDGES) in OPT_OUT,
-        score=_score(words),
-        status=short and (bool(_STATUS.search(words)) or (bool(codes) and not words)),
-        withdrawal=short and _withdraws(words, named=bool(codes)),
-        chase=short and bool(_CHASE.search(words)),
-        objection=bool(_OBJECTION.search(words)),
+        score=_score(spaced) if short else None,
+        status=short and (_asks(plain, spaced) or (bool(codes) and not words)),
+        withdrawal=short and _withdraws(plain, named=bool(codes)),
+        chase=short and _chases(plain, spaced, named=bool(codes)),
+        objection=bool((_OBJECTION if short else _OBJECTION_LONG).search(words)),
     )
 
 
-def _score(words: str) -> int | None:
+def _digits(number: str) -> str:
+    return "".join(filter(str.isdigit, number))
+
+
+def _pieces(words: str) -> list[str]:
+    """What stands between spaces and punctuation."""
+    return re.findall(r"[^\W_]+", words)
+
+
+def _score(spaced: str) -> int | None:
     """Only where nothing else is said."""
-    mark = _SCORE.fullmatch(words)
-    return int(mark[1]) if mark else _SCORES.get(words)
+    if (mark := _DIGIT.fullmatch(spaced)) is not None:
+        return int(mark["digit"]) if mark["digit"] else _NUMERALS[mark["numeral"]]
+    mark = _MARK.fullmatch(spaced)
+    return _SCORES[mark["words"]] if mark else None
 
 
-def _withdraws(words: str, *, named: bool) -> bool:
+def _asks(plain: str, spaced: str) -> bool:
+    return _STATUS.fullmatch(plain) is not None or _STATUS_ENGLISH.fullmatch(spaced) is not None
+
+
+def _withdraws(plain: str, *, named: bool) -> bool:
     """取消 alone says nothing: it needs what is taken back, or its code."""
-    found = _WITHDRAWAL.fullmatch("".join(words.split()))
-    return found is not None and (named or bool(found["what"]) or bool(_WITHDRAWAL_ALONE.search(words)))
+    found = _WITHDRAWAL.fullmatch(plain)
+    return found is not None and (named or bool(found["what"]) or bool(found["clear"]))
+
+
+def _chases(plain: str, spaced: str, *, named: bool) -> bool:
+    """A chase says nothing new: with much else in it, it is a matter that only has not been dealt with."""
+    chinese = plain if not plain.isascii() else spaced
+    if _CHASE.search(chinese) is None:
+        return False
+    more = "".join(_NOTHING_NEW.sub("", _CHASE.sub("", chinese)).split())
+    return len(more) <= (_ELSE_REFERRING if named or _REFERS.search(chinese) else _ELSE)

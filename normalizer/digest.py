@@ -15,8 +15,9 @@ from normalizer.model import DIGEST_VERSION, Attachment, Message, Place
 def digest(message: Message) -> bytes:
     """Return SHA-256 (FIPS 180-4) of the canonical form of the message's content; stored, so it may never change.
 
-    Content is title, text, attachments and place. Cleaned, with white space folded: SMTP and IMAP end the same mail
-    differently. The time counts only where the provider gives no id: there a word said twice is two messages.
+    Content is title, text, attachments, place and what an operator answered. Cleaned, with white space folded: SMTP and
+    IMAP end the same mail differently. The time counts only where the provider gives no id: there a word said twice is
+    two messages.
     """
     return hashlib.sha256(_canonical(message)).digest()
 
@@ -30,8 +31,14 @@ def _canonical(message: Message) -> bytes:
         [_attachment(attachment) for attachment in message.attachments],
         _place(message.place),
         _time(message),
+        *_told_by_operator(message),
     ]
     return orjson.dumps(form)
+
+
+def _told_by_operator(message: Message) -> list[list[str]]:
+    """What an operator answered; nothing where none did, so that other messages keep their form."""
+    return [[message.disposition, single_line(message.answer)]] if message.answer is not None else []
 
 
 def _attachment(attachment: Attachment) -> list[str | None]:

@@ -207,6 +207,19 @@ class MatterKind(StrEnum):
     OTHER = "other"
 
 
+class RegistrationSource(StrEnum):
+    """How a citizen came whose matter an operator wrote down (Jinan article 17)."""
+
+    TELEPHONE = "telephone"
+    LETTER = "letter"
+    FAX = "fax"
+    VISIT = "visit"
+
+
+Disposition = Literal["to_handle", "answered_on_the_spot"]
+EmergencyLine = Literal["110", "119", "120", "122"]
+
+
 class Part(Frozen):
     """Which piece of a long message (3GPP TS 23.040 section 9.2.3.24.1)."""
 
@@ -267,6 +280,24 @@ class Message(Frozen):
     """Where this is a piece of a long message that the provider did not join."""
     amends: str | None = None
     """The provider's id of an earlier message that the citizen has changed: this is its new wording."""
+    source: RegistrationSource | None = None
+    """How he came, where an operator wrote it down."""
+    operator: str | None = None
+    """Id of the operator who wrote it down."""
+    disposition: Disposition = "to_handle"
+    """Whether the operator has answered already."""
+    answer: str | None = None
+    """What the operator answered."""
+    call_back_owed: bool = False
+    """A missed call: he is to be called back (漏接回拨)."""
+    about_hotline_staff: bool = False
+    """Stated to be a complaint about the hotline's own people."""
+    linked_platform: str | None = None
+    """The platform that transferred it, for example 12315."""
+    partner_number: str | None = None
+    """That platform's own number of it."""
+    emergency_line: EmergencyLine | None = None
+    """The emergency service that transferred it."""
     flags: tuple[str, ...] = ()
     """Oddities noticed while reading, for example ``charset_guessed``."""
 
@@ -552,8 +583,16 @@ class HotlineMatter(Frozen):
     """The body spoken of."""
     about_hotline_staff: bool = False
     """A complaint about the hotline itself."""
-    disposition: Literal["to_handle", "answered_on_the_spot"] = "to_handle"
+    withheld_from: tuple[str, ...] = ()
+    """Ids of operators whom it concerns: it is not shown to them."""
+    disposition: Disposition = "to_handle"
     """Whether the core still has to act."""
+    answer: str | None = None
+    """What an operator answered on the spot."""
+    call_back_owed: bool = False
+    """A missed call: he is to be called back (漏接回拨)."""
+    source: RegistrationSource | None = None
+    """How he came, where an operator wrote it down."""
 
     sent_at: AwareDatetime | None
     """First message: the provider's or caller's clock."""
@@ -577,7 +616,7 @@ class HotlineMatter(Frozen):
     place: Place | None = None
     """Where."""
 
-    emergency_line: Literal["110", "119", "120", "122"] | None = None
+    emergency_line: EmergencyLine | None = None
     """The emergency service it belongs to (Weifang article 39)."""
     crisis: bool = False
     """Danger to the writer's own life."""
@@ -587,6 +626,8 @@ class HotlineMatter(Frozen):
     """Suggested admissibility."""
     linked_platform: str | None = None
     """12315, 12345's other linked platforms."""
+    partner_number: str | None = None
+    """That platform's own number of it."""
 
     same_matter_of: Link | None = None
     """An earlier matter of the same caller."""
@@ -685,6 +726,8 @@ class Past(Frozen):
     """The matter of the earlier message that this one is the new wording of."""
     latest: PastMessage | None = None
     """His message before this one."""
+    registered: PastMessage | None = None
+    """The last call from this telephone number that an operator wrote down, if it was just now."""
 
 
 class Verdict(Frozen):

@@ -21,6 +21,7 @@ from normalizer.model import (
     Place,
 )
 from normalizer.phones import phones
+from normalizer.staff import against_staff, staff_numbers
 from normalizer.title import title
 
 #: The surest way to reach him first.
@@ -60,6 +61,10 @@ class Fields(Frozen):
     """With file names fit to be shown."""
     cues: Cues
     """What he may be asking of the hotline itself."""
+    about_hotline_staff: bool = False
+    """A complaint about the hotline's own people, stated or in the words."""
+    withheld_from: tuple[str, ...] = ()
+    """Operators whom such a complaint concerns: who wrote it down, and whose number stands in it."""
     evidence: tuple[Evidence, ...]
     """Why title, language, contact phone and kind are what they are; spans count characters of ``text``."""
 
@@ -70,6 +75,7 @@ def normalize(message: Message, message_id: UUID) -> Fields:
     heading, heading_why = _title(message, text, message_id)
     code, code_rule = identify(text)
     phone, phone_why = _phone(message, text, message_id)
+    staff_why = _staff(message, text, message_id)
     return Fields(
         text=text,
         matching=for_matching(text[:_MATCHING]),
@@ -83,11 +89,14 @@ def normalize(message: Message, message_id: UUID) -> Fields:
         place=_place(message.place),
         attachments=tuple(_attachment(attachment) for attachment in message.attachments),
         cues=read_cues(text),
+        about_hotline_staff=bool(staff_why),
+        withheld_from=_concerned(message, text) if staff_why else (),
         evidence=(
             heading_why,
             Evidence(field="language", message_id=message_id, rule=code_rule),
             *phone_why,
             *_kind(message, message_id),
+            *staff_why,
         ),
     )
 
@@ -125,6 +134,21 @@ def _kind(message: Message, message_id: UUID) -> tuple[Evidence, ...]:
     if message.matter_kind is None:
         return ()
     return (Evidence(field="kind", message_id=message_id, rule="kind.stated"),)
+
+
+def _staff(message: Message, text: str, message_id: UUID) -> tuple[Evidence, ...]:
+    """Why it is a complaint about the hotline's own people, if it is."""
+    found = against_staff(text)
+    if not (found or message.about_hotline_staff):
+        return ()
+    rule = "staff.stated" if message.about_hotline_staff else "staff.in_text"
+    span = found.span if found else None
+    return (Evidence(field="about_hotline_staff", message_id=message_id, span=span, rule=rule),)
+
+
+def _concerned(message: Message, text: str) -> tuple[str, ...]:
+    writer = (message.operator,) if message.operator else ()
+    return tuple(dict.fromkeys((*writer, *staff_numbers(text))))
 
 
 def _line(value: str | None) -> str | None:

@@ -184,7 +184,13 @@ def delivered_many(connection: Connection, sender: Sender, deliveries: Sequence[
 
 
 def _tell_the_rest(connection: Connection, delivery: Delivery) -> None:
-    """A piece was put into the event while it was being delivered without it: it goes in an event of its own."""
+    """A piece was put into the event while it was being delivered without it: it goes in an event of its own.
+
+    For every sink at once; another sink that missed it too finds it there.
+    """
+    known = select(EVENTS.c.id).where(EVENTS.c.id == derived(delivery.event.id, "event"))
+    if connection.execute(known.limit(1)).scalar() is not None:
+        return
     row = connection.execute(select(MATTERS).where(MATTERS.c.id == delivery.event.matter_id)).one()
     matter = HotlineMatter.model_validate(row.document | {"revision": row.revision + 1})
     new = {"revision": matter.revision, "document": matter.model_dump(mode="json")}

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from normalizer.model import (
     Act,
-    Assurance,
     Contact,
     ContactType,
     HotlineMatter,
@@ -26,14 +25,11 @@ from store.errors import Superseded
 from store.events import extend_event, owe_event
 from store.keys import Keyring
 from store.media import queue_media
-from store.past import Reading, document_of, own_matter, recall
+from store.past import Reading, contact_mark, document_of, own_matter, recall
 from store.queue import finish_work, record
-from store.replies import queue_reply, recipient, shut
+from store.replies import queue_reply, recipient, reopen, shut
 from store.tables import CALLERS, CONTACTS, MATTERS, MESSAGES
 from store.values import Decide, Filing, Work
-
-#: Contact types whose values mean something only together with our account: an openid belongs to one official account.
-SCOPED = frozenset({ContactType.APP, ContactType.WECHAT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +51,14 @@ def file_matter(
     kept = reading.kept
     caller_id = _lock_caller(connection, desk.keyring, kept.message, at)
     past = recall(connection, desk.keyring, reading, caller_id)
-    filing = decide(caller_id, past, lambda matter_id: own_matter(connection, matter_id, caller_id))
+    filing = decide(caller_id, past, lambda matter_id: own_matter(connection, matter_id, caller_id, past))
     if filing.event_type is not None:
         _write_matter(connection, desk, kept, filing, at)
     queue_media(connection, kept.channel, kept.id, filing.media, at)
     for draft in filing.replies:
         queue_reply(connection, desk.keyring, draft, at, desk.ride_seconds)
-    if filing.verdict.act is Act.OPTS_OUT:
-        shut(
-            connection,
-            recipient(desk.keyring, kept.channel, kept.message.account, kept.message.sender),
-            "opted_out",
-            at,
-        )
+    if kept.message.sender.type is ContactType.PHONE:
+        _mind_the_door(connection, desk.keyring, kept, filing.verdict, at)
     settled = {
         "caller_id": caller_id,
         "matter_id": filing.verdict.matter_id or (filing.matter and filing.matter.matter_id),
@@ -78,6 +69,15 @@ def file_matter(
     connection.execute(update(MESSAGES).where(MESSAGES.c.id == kept.id).values(settled))
     record(connection, kept.id, filing.verdict.outcome, filing.verdict.reason, at)
     return filing
+
+
+def _mind_the_door(connection: Connection, keyring: Keyring, kept: KeptMessage, verdict: Verdict, at: datetime) -> None:
+    """退订 by SMS is a message like any other: what he says last decides."""
+    whose = recipient(keyring, kept.channel, kept.message.account, kept.message.sender)
+    if verdict.act is Act.OPTS_OUT:
+        shut(connection, whose, "opted_out", at)
+    else:
+        reopen(connection, whose)
 
 
 def _write_matter(connection: Connection, desk: Desk, kept: KeptMessage, filing: Filing, at: datetime) -> None:
@@ -114,7 +114,7 @@ def _write_step(connection: Connection, matter_id: UUID, verdict: Verdict, at: d
 
 def _lock_caller(connection: Connection, keyring: Keyring, message: Message, at: datetime) -> UUID:
     """The caller behind the sender's contact, created when new; his row stays locked until the commit."""
-    mark = _contact_mark(keyring, message.sender, message.account)
+    mark = contact_mark(keyring, message.sender, message.account)
     owner = select(CONTACTS.c.caller_id).where(CONTACTS.c.mark == mark)
     if connection.execute(owner).scalar() is None:
         _create_caller(connection, mark, message.sender, at)
@@ -139,13 +139,6 @@ def _create_caller(connection: Connection, mark: bytes, contact: Contact, at: da
     }
     if connection.execute(insert_or_ignore(connection, CONTACTS), row).rowcount != 1:
         connection.execute(delete(CALLERS).where(CALLERS.c.id == fresh))
-
-
-def _contact_mark(keyring: Keyring, contact: Contact, account: str) -> bytes:
-    """What makes two contacts the same. A spoofable one is never the same as the address it claims to be."""
-    scope = account if contact.type in SCOPED else ""
-    claimed = "spoofable" if contact.assurance is Assurance.SPOOFABLE else ""
-    return keyring.mark("contact", contact.type, scope, contact.value, claimed)
 
 
 def _insert_matter(connection: Connection, matter: HotlineMatter, at: datetime) -> None:

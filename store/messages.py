@@ -13,15 +13,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from normalizer.digest import digest
 from normalizer.ids import derived
-from normalizer.model import Envelope, KeptMessage, Message, Notice, Outcome, Parsed
+from normalizer.model import ContactType, Envelope, KeptMessage, Message, Notice, Outcome, Parsed
 from normalizer.reply import Limit
 from store.bulk import insert_or_ignore
 from store.errors import Superseded
 from store.keys import Keyring
 from store.queue import Digest, add_digests, finish_work, record, take
-from store.replies import heed, open_window, recipient, reopen
+from store.replies import heed, recipient, reopen
 from store.tables import ENVELOPES, MESSAGES, SENDERS, UNPACKED
 from store.values import Stage, Work
+from store.windows import open_window
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,10 @@ def unpack_many(
 
 
 def _open_windows(connection: Connection, keyring: Keyring, unpackings: Sequence[Unpacking]) -> None:
-    """Whoever writes to us may be written to; recipients in order, as every node takes them."""
+    """Whoever writes to us may be written to; recipients in order, as every node takes them.
+
+    By SMS not yet: the word may be 退订, or a redelivery of what came before it (see store/matters.py).
+    """
     steps = [step for unpacking in unpackings for step in _steps(keyring, unpacking)]
     for whose, speaks, name, limit, since in sorted(steps, key=lambda step: step[:3]):
         if speaks:
@@ -101,7 +105,7 @@ def _steps(keyring: Keyring, unpacking: Unpacking) -> Iterator[tuple[bytes, bool
     for said in (parsed,) if isinstance(parsed, Notice) else parsed:
         if said.sender is not None and said.account is not None:
             whose, name = recipient(keyring, channel, said.account, said.sender), said.opens or ""
-            yield whose, speaks, name, unpacking.limits.get(name), since
+            yield whose, speaks and said.sender.type is not ContactType.PHONE, name, unpacking.limits.get(name), since
 
 
 def _unpacked_row_of(unpacking: Unpacking) -> dict[str, Any]:

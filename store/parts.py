@@ -6,6 +6,7 @@ A piece that waits steps out of its sender's lane, so that nothing waits for it;
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,9 +25,18 @@ from store.values import Work
 PATIENCE = timedelta(seconds=180)
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A long message, put together."""
+
+    whole: KeptMessage
+    #: Messages that are in it now, and have ended as ``part``.
+    parts: int
+
+
 def gather(
     connection: Connection, keyring: Keyring, node_id: UUID, work: Work, kept: KeptMessage, at: datetime
-) -> KeptMessage | None:
+) -> Gathered | None:
     """The whole message, carried by this piece, with the others settled as ``part``; None while it waits for more."""
     mark = part_mark(keyring, kept.message)
     lock_lane(connection, sender_mark(keyring, kept.message))
@@ -40,13 +50,21 @@ def gather(
     if not whole and at < until:
         _step_aside(connection, node_id, work, at, until)
         return None
-    joined = _joined(kept.message, list(said.values()), whole=whole)
     for row in pieces:
         if row.id != kept.id:
             _settle(connection, row, kept.id, at)
-    content = {"content": joined.model_dump(mode="json")}
-    connection.execute(update(MESSAGES).where(MESSAGES.c.id == kept.id).values(**content))
-    return KeptMessage(kept.id, kept.envelope_id, kept.channel, kept.kind, kept.received_at, joined, kept.flags)
+    joined = _joined(kept.message, list(said.values()))
+    carrier = _carry(connection, kept, joined, () if whole else ("part_missing",))
+    return Gathered(carrier, len(pieces) - 1)
+
+
+def _carry(connection: Connection, kept: KeptMessage, joined: Message, odd: tuple[str, ...]) -> KeptMessage:
+    """One message is the whole from now on, also when it is done again: no later piece finds it any more."""
+    joined = joined.model_copy(update={"flags": (*joined.flags, *odd)})
+    flags = (*kept.flags, *odd)
+    now = {"content": joined.model_dump(mode="json"), "part_mark": None, "flags": " ".join(flags)}
+    connection.execute(update(MESSAGES).where(MESSAGES.c.id == kept.id).values(**now))
+    return replace(kept, message=joined, flags=flags)
 
 
 def _is_whole(pieces: Sequence[Message]) -> bool:
@@ -55,16 +73,16 @@ def _is_whole(pieces: Sequence[Message]) -> bool:
     return total > 0 and numbers >= set(range(1, total + 1))
 
 
-def _joined(carrier: Message, pieces: Sequence[Message], *, whole: bool) -> Message:
+def _joined(carrier: Message, pieces: Sequence[Message]) -> Message:
     """The words in the order of their numbers; a number that came twice counts once."""
     numbered = {piece.part.number: piece for piece in reversed(pieces) if piece.part is not None}
     in_order = [numbered[number] for number in sorted(numbered)]
-    flags = () if whole else ("part_missing",)
+    attached = [attachment for piece in in_order for attachment in piece.attachments]
     return carrier.model_copy(
         update={
+            "part": None,
             "text": "".join(piece.text for piece in in_order),
-            "attachments": tuple(attachment for piece in in_order for attachment in piece.attachments),
-            "flags": (*carrier.flags, *flags),
+            "attachments": tuple(one.model_copy(update={"id": str(n)}) for n, one in enumerate(attached)),
         }
     )
 

@@ -7,14 +7,29 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, or_, select
 
-from normalizer.model import HotlineMatter, KeptMessage, Message, Past, PastMatter, PastMessage, Status
+from normalizer.model import (
+    Assurance,
+    Contact,
+    ContactType,
+    HotlineMatter,
+    KeptMessage,
+    Message,
+    Past,
+    PastMatter,
+    PastMessage,
+    Status,
+)
 from store.keys import Keyring
 from store.messages import provider_mark
-from store.tables import MATTERS, MESSAGES
+from store.tables import CONTACTS, ENVELOPES, MATTERS, MESSAGES
 
 HISTORY = timedelta(days=30)
+#: How far back a call is looked for to which a message may belong, and the kind of channel that tells of calls.
+CALL, CALLS = timedelta(minutes=30), "telephone"
+#: Contact types whose values mean something only together with our account: an openid belongs to one official account.
+SCOPED = frozenset({ContactType.APP, ContactType.WECHAT})
 #: Matters of a caller that are recalled one by one.
 RECALLED = 50
 _STEPS = ("answered_at", "closed_at", "withdrawn_at", "evaluated_at", "asked", "asked_at", "asks")
@@ -52,7 +67,15 @@ def recall(connection: Connection, keyring: Keyring, reading: Reading, caller_id
         named=_named(connection, kept.message, caller_id),
         amended=_amended(connection, keyring, kept.message, caller_id),
         latest=_latest(connection, kept, caller_id) if heard[0] else None,
+        registered=_registered(connection, keyring, kept),
     )
+
+
+def contact_mark(keyring: Keyring, contact: Contact, account: str) -> bytes:
+    """What makes two contacts the same. A spoofable one is never the same as the address it claims to be."""
+    scope = account if contact.type in SCOPED else ""
+    claimed = "spoofable" if contact.assurance is Assurance.SPOOFABLE else ""
+    return keyring.mark("contact", contact.type, scope, contact.value, claimed)
 
 
 def _past(row: Row[Any]) -> PastMatter:
@@ -100,10 +123,37 @@ def _latest(connection: Connection, kept: KeptMessage, caller_id: UUID) -> PastM
     )
 
 
-def own_matter(connection: Connection, matter_id: UUID, caller_id: UUID) -> HotlineMatter | None:
-    """A matter of this caller."""
-    own = select(MATTERS).where(MATTERS.c.id == matter_id, MATTERS.c.caller_id == caller_id)
-    row = connection.execute(own).one_or_none()
+def _registered(connection: Connection, keyring: Keyring, kept: KeptMessage) -> PastMessage | None:
+    """The last call from the number he writes from, if it was just now.
+
+    Here the number as such counts, however sure we are of it: all that can be done with it is to add to that matter.
+    """
+    sender = kept.message.sender
+    if sender.type is not ContactType.PHONE or kept.kind == CALLS:
+        return None
+    sure, unsure = (sender.model_copy(update={"assurance": one}) for one in (Assurance.ASSERTED, Assurance.SPOOFABLE))
+    marks = [contact_mark(keyring, contact, "") for contact in (sure, unsure)]
+    callers = select(CONTACTS.c.caller_id).where(CONTACTS.c.mark.in_(marks))
+    calls = (
+        select(MESSAGES.c.matter_id, MESSAGES.c.received_at)
+        .join(ENVELOPES, ENVELOPES.c.id == MESSAGES.c.envelope_id)
+        .where(
+            MESSAGES.c.caller_id.in_(callers),
+            MESSAGES.c.received_at.between(kept.received_at - CALL, kept.received_at),
+            MESSAGES.c.matter_id.is_not(None),
+            ENVELOPES.c.kind == CALLS,
+        )
+    )
+    row = connection.execute(calls.order_by(MESSAGES.c.received_at.desc()).limit(1)).one_or_none()
+    return PastMessage(matter_id=row.matter_id, received_at=row.received_at, began_at=row.received_at) if row else None
+
+
+def own_matter(connection: Connection, matter_id: UUID, caller_id: UUID, past: Past) -> HotlineMatter | None:
+    """A matter of this caller, or of the call to which his message may belong."""
+    own = MATTERS.c.caller_id == caller_id
+    if past.registered is not None:
+        own = or_(own, MATTERS.c.id == past.registered.matter_id)
+    row = connection.execute(select(MATTERS).where(MATTERS.c.id == matter_id, own)).one_or_none()
     return document_of(row) if row else None
 
 

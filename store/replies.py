@@ -13,24 +13,24 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, and_, delete, exists, func, or_, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from normalizer.ids import derived
-from normalizer.model import Contact, Notice, Report
+from normalizer.model import Contact, ContactType, Notice, Report
 from normalizer.reply import Limit, Outgoing, ReplyState, Sent
 from store.bulk import insert_or_ignore
 from store.errors import Superseded
 from store.keys import Keyring
 from store.nodes import leads
 from store.queue import record
-from store.tables import MESSAGES, REPLIES, UNREACHABLE, WINDOWS
+from store.tables import LEADS, MESSAGES, REPLIES, TRANSITIONS, UNREACHABLE
 from store.values import Draft, DueReply, Way
+from store.windows import give_back, use_window
 
 QUEUED, SENDING = text("state = 'queued'"), text("state = 'sending'")
 #: How long the same answer rides again on a redelivery: the provider repeats itself within three times 5 s (WeChat).
 AGAIN = timedelta(seconds=20)
-#: Reason of a reply that went out with an acknowledgement.
-RODE = "rode"
+#: Reason of a reply that went out with an acknowledgement, and of one that had no way from the start.
+RODE, NO_WAY = "rode", "no_way"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,9 @@ def lead_name(channel: str) -> str:
 
 
 def recipient(keyring: Keyring, channel: str, account: str, to: Contact) -> bytes:
-    """Whose windows these are, and who can close the door."""
-    return keyring.mark("recipient", channel, account, to.type, to.value)
+    """Whose windows these are, and who can close the door. A telephone is the same whichever number of ours it wrote to."""
+    scope = "" if to.type is ContactType.PHONE else account
+    return keyring.mark("recipient", channel, scope, to.type, to.value)
 
 
 # -- Queueing ----------------------------------------------------------------------------------------------------------
@@ -74,7 +75,7 @@ def queue_reply(connection: Connection, keyring: Keyring, draft: Draft, at: date
         "attempts": 0,
         "not_before": at + timedelta(seconds=wait),
         "put_off_at": at,
-        "reason": None if first else "no_way",
+        "reason": None if first else NO_WAY,
         "settled_at": None if first else at,
         **(_place(keyring, draft, first, left) if first else _nowhere()),
     }
@@ -168,40 +169,31 @@ def _begin(connection: Connection, post: Post, row: Any, limits: Mapping[str, Li
     if reason is not None:
         _divert(connection, post.keyring, row, reason, now)
         return None
-    window = _use_window(connection, row.recipient, now) if limits else None
     started = {"state": ReplyState.SENDING, "holder": post.node_id}
-    connection.execute(update(REPLIES).where(REPLIES.c.id == row.id, QUEUED).values(started))
-    outgoing = Outgoing.model_validate(row.content["outgoing"]).model_copy(update={"window": window})
-    return DueReply(outgoing, row.attempts)
-
-
-def _use_window(connection: Connection, whose: bytes, now: datetime) -> str | None:
-    """Take a place in an open window, the one that closes first; None when none is open."""
-    left = or_(WINDOWS.c.remaining.is_(None), WINDOWS.c.remaining > 0)
-    found = select(WINDOWS.c.name).where(WINDOWS.c.recipient == whose, WINDOWS.c.expires_at > now, left)
-    name: str | None = connection.execute(found.order_by(WINDOWS.c.expires_at).limit(1)).scalar()
-    if name is not None:
-        _count(connection, whose, name, -1)
-    return name
-
-
-def _count(connection: Connection, whose: bytes, name: str, by: int) -> None:
-    counted = update(WINDOWS).where(WINDOWS.c.recipient == whose, WINDOWS.c.name == name)
-    connection.execute(counted.where(WINDOWS.c.remaining.is_not(None)).values(remaining=WINDOWS.c.remaining + by))
+    begun = update(REPLIES).where(REPLIES.c.id == row.id, REPLIES.c.channel == row.channel, QUEUED)
+    if connection.execute(begun.values(started)).rowcount != 1:
+        return None  # it has just gone out with an acknowledgement
+    place = use_window(connection, row.recipient, now) if limits else None
+    outgoing = Outgoing.model_validate(row.content["outgoing"])
+    return DueReply(outgoing.model_copy(update={"window": place and place.name}), row.attempts, place)
 
 
 def sent(connection: Connection, post: Post, due: DueReply, word: Sent, at: datetime) -> None:
-    """The provider has it."""
+    """The provider has it. Its report may have been faster than this."""
     row = _mine(connection, post, due)
     state = ReplyState.DELIVERED if word.delivered else ReplyState.SENT
     mark = _named(post.keyring, post.channel, word.provider_id) if word.provider_id else None
+    if mark is not None:
+        _alone(connection, post.channel)
     _end(connection, row.id, state, None, at, provider_mark=mark)
+    if mark is not None and (told := _told_early(connection, mark)) is not None:
+        _settle(connection, post.keyring, _of_mark(connection, mark), *told, at)
 
 
 def put_off(connection: Connection, post: Post, due: DueReply, reason: str, at: datetime, until: datetime) -> None:
     """It surely did not go out, and is tried again; its place in the window is free."""
     row = _mine(connection, post, due)
-    _give_back(connection, row, due)
+    give_back(connection, row.recipient, due.place)
     again = {"state": ReplyState.QUEUED, "holder": None, "attempts": row.attempts + 1, "reason": reason}
     connection.execute(update(REPLIES).where(REPLIES.c.id == row.id).values(**again, not_before=until, put_off_at=at))
 
@@ -209,7 +201,7 @@ def put_off(connection: Connection, post: Post, due: DueReply, reason: str, at: 
 def refused(connection: Connection, post: Post, due: DueReply, reason: str, at: datetime, *, unreachable: bool) -> None:
     """It surely did not go out and will not this way: the next way is tried."""
     row = _mine(connection, post, due)
-    _give_back(connection, row, due)
+    give_back(connection, row.recipient, due.place)
     if unreachable:
         shut(connection, row.recipient, reason, at)
     _divert(connection, post.keyring, row, reason, at)
@@ -228,11 +220,6 @@ def _mine(connection: Connection, post: Post, due: DueReply) -> Any:
     if row is None:
         raise Superseded(f"reply {due.outgoing.id}")
     return row
-
-
-def _give_back(connection: Connection, row: Any, due: DueReply) -> None:
-    if due.outgoing.window is not None:
-        _count(connection, row.recipient, due.outgoing.window, 1)
 
 
 def _divert(connection: Connection, keyring: Keyring, row: Any, reason: str, at: datetime) -> None:
@@ -295,28 +282,46 @@ def shut(connection: Connection, whose: bytes, reason: str, at: datetime) -> Non
 
 
 def _reported(connection: Connection, keyring: Keyring, channel: str, report: Report, at: datetime) -> None:
+    """What it tells of a reply that is not known yet is kept: its sender may be about to write the provider's id."""
+    mark = _named(keyring, channel, report.provider_id)
+    if (row := _of_mark(connection, mark)) is None:
+        _alone(connection, channel)
+        if (row := _of_mark(connection, mark)) is None:
+            record(connection, _early(mark), f"report_{report.state}", report.reason, at)
+            return
+    _settle(connection, keyring, row, report.state, report.reason, at)
+
+
+def _settle(connection: Connection, keyring: Keyring, row: Any, state: str, reason: str | None, at: datetime) -> None:
     """``delivered`` follows on sent and unknown; ``failed`` also, and the next way is tried: the citizen has not got it."""
-    named = REPLIES.c.provider_mark == _named(keyring, channel, report.provider_id)
-    row = connection.execute(select(REPLIES).where(named).with_for_update()).one_or_none()
-    if row is None or row.state not in {ReplyState.SENT, ReplyState.UNKNOWN}:
+    if row.state not in {ReplyState.SENT, ReplyState.UNKNOWN}:
         return
-    if report.state == "delivered":
+    if state == "delivered":
         _end(connection, row.id, ReplyState.DELIVERED, None, at, provider_mark=row.provider_mark)
     else:
-        _divert(connection, keyring, row, report.reason or "undelivered", at)
+        _divert(connection, keyring, row, reason or "undelivered", at)
 
 
-def open_window(connection: Connection, whose: bytes, name: str, limit: Limit, since: datetime) -> None:
-    """A citizen's step opens the window anew; an older step that comes late does not shorten it."""
-    expires_at = since + timedelta(seconds=limit.seconds)
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(WINDOWS).values(recipient=whose, name=name, expires_at=expires_at, remaining=limit.count)
-    newer = {column: statement.excluded[column] for column in ("expires_at", "remaining")}
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["recipient", "name"], set_=newer, where=WINDOWS.c.expires_at < statement.excluded.expires_at
-        )
-    )
+def _of_mark(connection: Connection, mark: bytes) -> Any:
+    """The reply of a provider's id: the last, should it give one twice."""
+    named = select(REPLIES).where(REPLIES.c.provider_mark == mark).order_by(REPLIES.c.id.desc())
+    return connection.execute(named.limit(1).with_for_update()).one_or_none()
+
+
+def _alone(connection: Connection, channel: str) -> None:
+    """A report and the word that it is about are not written at once, each without seeing the other."""
+    connection.execute(select(LEADS.c.name).where(LEADS.c.name == lead_name(channel)).with_for_update())
+
+
+def _early(mark: bytes) -> UUID:
+    """The subject under which a report is kept that came before its reply was known."""
+    return UUID(bytes=mark[:16])
+
+
+def _told_early(connection: Connection, mark: bytes) -> tuple[str, str | None] | None:
+    told = select(TRANSITIONS.c.step, TRANSITIONS.c.reason).where(TRANSITIONS.c.subject == _early(mark))
+    row = connection.execute(told.order_by(TRANSITIONS.c.sequence.desc()).limit(1)).one_or_none()
+    return (row.step.removeprefix("report_"), row.reason) if row else None
 
 
 # -- Riding on an acknowledgement --------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from store.mediabox import MediaBox
 from store.membership import Lead, Membership
 from store.messages import Unpacking
 from store.outbox import Outbox
+from store.parts import Gathered
 from store.past import Reading
 from store.provided import Provided
 from store.replybox import ReplyBox
@@ -211,7 +212,7 @@ class Store:
             lambda connection: matters.file_matter(connection, desk, work, Reading(kept, codes), decide, at)
         )
 
-    async def gather(self, work: Work, kept: KeptMessage, at: datetime) -> KeptMessage | None:
+    async def gather(self, work: Work, kept: KeptMessage, at: datetime) -> Gathered | None:
         """The whole of a long message of which this is a piece; None while pieces are missing and may still come."""
         node_id = self._membership.id
         return await self._database.write(

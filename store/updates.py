@@ -18,7 +18,7 @@ from store.errors import BindingReused, Superseded
 from store.keys import Keyring
 from store.past import document_of
 from store.queue import record
-from store.replies import queue_reply
+from store.replies import NO_WAY, queue_reply
 from store.tables import BINDINGS, MATTERS, MESSAGES, REPLIES, UPDATES
 from store.values import Draft
 
@@ -71,6 +71,9 @@ def tell(connection: Connection, keyring: Keyring, told: Update, compose: Compos
         return _again(connection, first)
     if told.kind is ReplyKind.QUESTION or told.kind is ReplyKind.RETURN_VISIT or _STEPS.get(told.kind):
         connection.execute(update(MATTERS).where(MATTERS.c.id == row.id).values(**_step(told)))
+    if told.kind in _STEPS:  # a question that was open until now is not to be answered any more
+        unasked = update(MATTERS).where(MATTERS.c.id == row.id, MATTERS.c.asks == str(ReplyKind.QUESTION))
+        connection.execute(unasked.values(asked=None, asked_at=None, asks=None))
     if told.content.get("case_number"):
         number = update(MATTERS).where(MATTERS.c.id == row.id)
         connection.execute(number.values(case_number=told.content["case_number"]))
@@ -110,7 +113,10 @@ def _again(connection: Connection, update_id: UUID) -> Told:
     row = connection.execute(select(UPDATES).where(UPDATES.c.id == update_id)).one_or_none()
     if row is None:
         raise Superseded(f"update {update_id}")
-    return Told(update_id, ReplyState.QUEUED if row.content.get("text") else ReplyState.SENT)
+    if not row.content.get("text"):
+        return Told(update_id, ReplyState.SENT)
+    nowhere = select(REPLIES.c.id).where(REPLIES.c.id == reply_id(update_id), REPLIES.c.reason == NO_WAY)
+    return Told(update_id, ReplyState.QUEUED if connection.execute(nowhere).scalar() is None else ReplyState.FAILED)
 
 
 def _ways(connection: Connection, matter_id: UUID) -> tuple[LastWord, ...]:

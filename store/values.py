@@ -12,6 +12,7 @@ from uuid import UUID
 from normalizer.model import Attachment, Contact, Past, Verdict
 from normalizer.model import HotlineMatter as Matter
 from normalizer.reply import Outgoing, ReplyKind
+from store.windows import Place
 
 
 class Stage(StrEnum):
@@ -153,6 +154,8 @@ class DueReply:
     outgoing: Outgoing
     #: Tries on this way that surely failed.
     attempts: int
+    #: What it has of a reply window.
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,3 +112,8 @@ class Peer(ABC):
         ``sender`` and ``message_id`` are decimal digits (any length to 18); the peer dresses them as the provider would
         (an openid, a phone number, a mail address). The same arguments give the same message, freshly signed.
         """
+
+    def answered(self, ack: Ack) -> str | None:
+        """The words that rode on an acknowledgement, as the citizen sees them; None where there are none."""
+        del ack
+        return None

@@ -14,9 +14,22 @@ from urllib.parse import urlencode
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from channels.simulated import HttpDelivery, Peer
+from channels.simulated import Ack, Addresses, HttpDelivery, Peer
 
 ACCOUNT = "gh_7f083739789a"
+#: Elements of a reply, none within another; a CDATA section ends at its first ``]]>``, whatever stands in it.
+_CDATA = re.compile(rb"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
+_ELEMENT = re.compile(rb"<(\w+)>((?:<!\[CDATA\[.*?\]\]>|[^<])*)</\1>", re.DOTALL)
+
+
+class WeChatDelivery(HttpDelivery):
+    """A push: WeChat takes ``success``, an empty body or a reply in XML; anything else it shows to the citizen as a fault."""
+
+    async def send(self, to: Addresses) -> Ack:
+        """One request on a connection of its own."""
+        ack = await HttpDelivery.send(self, to)
+        taken = self.method == "GET" or ack.body in {b"success", b""} or ack.body.startswith(b"<xml>")
+        return Ack(ack.ok and taken, ack.status, ack.body)
 
 
 class WeChatPeer(Peer):
@@ -69,7 +82,7 @@ class WeChatPeer(Peer):
     def unencrypted(self, body: bytes, *, signed_at: datetime | None = None, sender: str = "") -> HttpDelivery:
         """Any body under a signed query, as in 明文模式."""
         query = self._signed_query(signed_at) | {"openid": sender}
-        return HttpDelivery(self._target(**query), body, {"content-type": "text/xml"})
+        return WeChatDelivery(self._target(**query), body, {"content-type": "text/xml"})
 
     def encrypted(
         self, encrypt: str, *, signed_at: datetime | None = None, beside: str = "", sender: str = ""
@@ -80,11 +93,36 @@ class WeChatPeer(Peer):
         body = (
             f"<xml><ToUserName><![CDATA[{ACCOUNT}]]></ToUserName>{beside}<Encrypt><![CDATA[{encrypt}]]></Encrypt></xml>"
         )
-        return HttpDelivery(self._target(**query), body.encode(), {"content-type": "text/xml"})
+        return WeChatDelivery(self._target(**query), body.encode(), {"content-type": "text/xml"})
 
     def challenge(self, echostr: str, *, signed_at: datetime | None = None) -> HttpDelivery:
         """WeChat verifies the URL."""
         return HttpDelivery(self._target(**self._signed_query(signed_at), echostr=echostr), method="GET")
+
+    def answered(self, ack: Ack) -> str | None:
+        """The text of the reply in an acknowledgement. Raise ValueError for one that WeChat would not show."""
+        if not ack.body.startswith(b"<xml>"):
+            return None
+        reply = _fields(ack.body)
+        if self.settings.mode != "plain":
+            signed = self._sign(reply["TimeStamp"], reply["Nonce"], reply["Encrypt"])
+            if signed != reply["MsgSignature"]:
+                raise ValueError("the reply's signature is wrong")
+            reply = _fields(self.decrypt(reply["Encrypt"]))
+        if reply["MsgType"] != "text" or reply["FromUserName"] != ACCOUNT:
+            raise ValueError("the reply is not a text of the account")
+        return reply["Content"]
+
+    def decrypt(self, encrypt: str) -> bytes:
+        """What the content of Encrypt holds. Raise ValueError when it is not for us."""
+        key = base64.b64decode(self.settings.encoding_aes_key.get_secret_value() + "=")
+        decryptor = Cipher(algorithms.AES256(key), modes.CBC(key[:16])).decryptor()
+        plain = decryptor.update(base64.b64decode(encrypt)) + decryptor.finalize()
+        (length,) = struct.unpack(">I", plain[16:20])
+        xml, owner = plain[20 : 20 + length], plain[20 + length : len(plain) - plain[-1]]
+        if owner != self.settings.app_id.encode():
+            raise ValueError("the reply is encrypted for another account")
+        return xml
 
     def encrypt(self, xml: bytes, *, app_id: str | None = None) -> str:
         """The content of Encrypt."""
@@ -112,6 +150,14 @@ class WeChatPeer(Peer):
         secret = self.settings.path_secret
         path = f"/channels/{self.name}" + (f"/{secret.get_secret_value()}" if secret else "")
         return f"{path}?{urlencode(query)}"
+
+
+def _fields(xml: bytes) -> dict[str, str]:
+    return {name.decode(): _text(value) for name, value in _ELEMENT.findall(xml.removeprefix(b"<xml>"))}
+
+
+def _text(value: bytes) -> str:
+    return "".join(cdata.decode() for cdata in _CDATA.findall(value)) if b"<![CDATA[" in value else value.decode()
 
 
 def openid(sender: str) -> str:

@@ -8,12 +8,22 @@ import secrets
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Any, ClassVar
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
-from channels.simulated import HttpDelivery, Peer
+from channels.simulated import Ack, Addresses, HttpDelivery, Peer
 
 ACCOUNT = 1902538057
 _CHINA = timezone(timedelta(hours=8))
+
+
+class WeiboDelivery(HttpDelivery):
+    """A push: Weibo takes a blank body, or a reply that says ``result: true``."""
+
+    async def send(self, to: Addresses) -> Ack:
+        """One request on a connection of its own."""
+        ack = await HttpDelivery.send(self, to)
+        taken = self.method == "GET" or ack.body == b"" or _reply(ack.body).get("result") is True
+        return Ack(ack.ok and taken, ack.status, ack.body)
 
 
 class WeiboPeer(Peer):
@@ -60,11 +70,21 @@ class WeiboPeer(Peer):
 
     def raw(self, body: bytes, *, signed_at: datetime | None = None) -> HttpDelivery:
         """Any body under a freshly signed query."""
-        return HttpDelivery(self._target(**self._signed_query(signed_at)), body, {"content-type": "application/json"})
+        return WeiboDelivery(self._target(**self._signed_query(signed_at)), body, {"content-type": "application/json"})
 
     def challenge(self, echostr: str, *, signed_at: datetime | None = None) -> HttpDelivery:
         """Weibo verifies the URL."""
         return HttpDelivery(self._target(**self._signed_query(signed_at), echostr=echostr), method="GET")
+
+    def answered(self, ack: Ack) -> str | None:
+        """The text of the reply in an acknowledgement. Raise ValueError for one that Weibo would not show."""
+        if not ack.body:
+            return None
+        reply = _reply(ack.body)
+        if reply.get("type") != "text" or reply.get("sender_id") != str(ACCOUNT):
+            raise ValueError("the reply is not a text of the account")
+        words: str = json.loads(unquote(reply["data"], errors="strict"))["text"]
+        return words
 
     def _signed_query(self, signed_at: datetime | None) -> dict[str, str]:
         timestamp = str(int((signed_at or datetime.now(UTC)).timestamp() * 1000))
@@ -77,6 +97,14 @@ class WeiboPeer(Peer):
         secret = self.settings.path_secret
         path = f"/channels/{self.name}" + (f"/{secret.get_secret_value()}" if secret else "")
         return f"{path}?{urlencode(query)}"
+
+
+def _reply(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def created_at(at: datetime) -> str:

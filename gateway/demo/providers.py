@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote
 
 import orjson
 from aiohttp import web
@@ -15,7 +14,7 @@ Heard = Callable[[str, str, str], None]
 
 
 class StandInProviders:
-    """WeChat, Weibo, Twilio, Telegram and the app's back end, on one port of loopback."""
+    """WeChat, Weibo, Twilio, Aliyun, Tencent, Telegram and the app's back end, on one port of loopback."""
 
     def __init__(self, heard: Heard) -> None:
         self._heard, self._numbers = heard, itertools.count(1)
@@ -29,8 +28,10 @@ class StandInProviders:
             [
                 web.post("/cgi-bin/stable_token", self._token),
                 web.post("/cgi-bin/message/custom/send", self._wechat),
+                web.post("/cgi-bin/message/template/send", self._wechat_template),
                 web.post("/2/messages/reply.json", self._weibo),
                 web.post("/2010-04-01/Accounts/{account}/Messages.json", self._twilio),
+                web.post("/", self._sms),
                 web.post("/{bot:bot.+}/sendMessage", self._telegram),
                 web.post("/app", self._app),
             ]
@@ -53,9 +54,14 @@ class StandInProviders:
         self._heard("wechat", said["touser"], said["text"]["content"])
         return web.json_response({"errcode": 0, "errmsg": "ok"})
 
+    async def _wechat_template(self, request: web.Request) -> web.Response:
+        said = orjson.loads(await request.read())
+        self._heard("wechat", said["touser"], " ".join(field["value"] for field in said["data"].values()))
+        return web.json_response({"errcode": 0, "errmsg": "ok", "msgid": next(self._numbers)})
+
     async def _weibo(self, request: web.Request) -> web.Response:
         form = await request.post()
-        said = orjson.loads(unquote(str(form["data"])))
+        said = orjson.loads(str(form["data"]))
         self._heard("weibo", str(form["receiver_id"]), said["text"])
         return web.json_response({"result": True})
 
@@ -63,6 +69,18 @@ class StandInProviders:
         form = await request.post()
         self._heard("sms_twilio", str(form["To"]), str(form["Body"]))
         return web.json_response({"sid": f"SM{next(self._numbers):032d}", "status": "queued"}, status=201)
+
+    async def _sms(self, request: web.Request) -> web.Response:
+        """Aliyun names what is asked in one header, Tencent in another."""
+        number = str(next(self._numbers))
+        if "x-acs-action" in request.headers:
+            said = orjson.loads(request.query["TemplateParam"])
+            self._heard("sms_aliyun", request.query["PhoneNumbers"], " ".join(said.values()))
+            return web.json_response({"Code": "OK", "Message": "OK", "BizId": number, "RequestId": number})
+        asked = orjson.loads(await request.read())
+        self._heard("sms_tencent", asked["PhoneNumberSet"][0], " ".join(asked["TemplateParamSet"]))
+        sent = {"SerialNo": number, "PhoneNumber": asked["PhoneNumberSet"][0], "Code": "Ok", "Message": "send success"}
+        return web.json_response({"Response": {"SendStatusSet": [sent], "RequestId": number}})
 
     async def _telegram(self, request: web.Request) -> web.Response:
         said = await _fields(request)
