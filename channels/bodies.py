@@ -111,14 +111,16 @@ _FAMILIES = {"image": AttachmentKind.IMAGE, "audio": AttachmentKind.VOICE, "vide
 
 
 def attachments(uploads: Iterable[Upload], client: str) -> tuple[Attachment, ...]:
-    """The uploads as a message has them; an id means something only together with the client that uploaded it."""
+    """The uploads as a message has them; an id means something only together with its client.
+
+    The SHA-256 is not taken over: what a client states must not name a file that we hold for somebody else.
+    """
     return tuple(
         Attachment(
             id=upload.attachment_id,
             kind=_FAMILIES.get((upload.media_type or "").partition("/")[0], AttachmentKind.FILE),
             media_type=upload.media_type,
             size=upload.size,
-            sha256=upload.sha256,
             file_name=upload.file_name,
             reference=f"upload:{client}/{upload.attachment_id}",
         )

@@ -26,8 +26,8 @@ CALL_SECONDS, PATIENCE_SECONDS = 15.0, 20.0
 #: Nothing was sent: no connection came about, or the proxy opened no tunnel.
 UNCONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol, httpx.InvalidURL)
 _FILE_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_./-]{0,500}", re.ASCII)
-#: Where a part had better end.
-_ENDS = re.compile(r"\n|(?<=[。！？；!?;])|(?<=[.,，、 ])")
+#: Where a part had better end, the best first: a line, a sentence, a clause.
+_ENDS = tuple(map(re.compile, (r"\n", r"[。！？；!?;]", r"[.,，、 ]")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +112,17 @@ def parts(text: str) -> list[str]:
     found, left = [], text.strip()
     while left:
         most = _fitting(left)
-        head = left[:most]
-        if most < len(left):
-            ends = [end.end() for end in _ENDS.finditer(head) if end.end() > most // 2]
-            head = left[: ends[-1]] if ends else head
-        if words := head.strip():
-            found.append(words)
-        left = left[len(head) :].lstrip()
+        end = most if most == len(left) else _end(left[:most])
+        found.append(left[:end].rstrip())
+        left = left[end:].lstrip()
     return found or [text]
+
+
+def _end(head: str) -> int:
+    for ends in _ENDS:
+        if late := [end.end() for end in ends.finditer(head, len(head) // 2)]:
+            return late[-1]
+    return len(head)
 
 
 def _fitting(text: str) -> int:

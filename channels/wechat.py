@@ -15,9 +15,17 @@ import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from channels.base import Admission, Answer, File, Request, State, Webhook
 from channels.errors import Malformed, Unauthenticated
@@ -33,6 +41,18 @@ from normalizer.reply import Limit, Outgoing, Sent
 TIMESTAMP = re.compile(r"[0-9]{10}")
 _Template = Annotated[str, Field(pattern="^[0-9A-Za-z_-]{1,100}$")]
 _Keyword = Annotated[str, Field(pattern="^[0-9A-Za-z_]{1,40}$")]
+
+
+def _pairs(value: Any) -> Any:
+    return tuple(value.items()) if isinstance(value, dict) else value
+
+
+#: Written as a map; kept as pairs, since settings are hashed.
+_Filling = Annotated[
+    tuple[tuple[_Keyword, Literal["code", "text", "kind"]], ...],
+    BeforeValidator(_pairs),
+    WithJsonSchema({"type": "object", "additionalProperties": {"enum": ["code", "text", "kind"]}}),
+]
 
 
 class WeChatSettings(WebhookSettings):
@@ -61,7 +81,7 @@ class WeChatSettings(WebhookSettings):
     """模板消息: by it a citizen is told when he has been silent for too long for a message (48 hours)."""
     subscribe_template_id: _Template | None = None
     """订阅通知, the same where the account has no template; it reaches who has subscribed to it."""
-    template_fields: dict[_Keyword, Literal["code", "text", "kind"]] = Field(default_factory=dict)
+    template_fields: _Filling = ()
     """What stands in the template: its keyword (``keyword1``, ``thing2``) and ``code`` (受理编号), ``text`` (the answer) or
     ``kind`` (已受理, 办理结果, …)."""
 
@@ -78,7 +98,7 @@ class WeChatSettings(WebhookSettings):
 
     @field_validator("template_fields")
     @classmethod
-    def _fills_the_template(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    def _fills_the_template(cls, value: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
         if not value and (info.data.get("template_id") or info.data.get("subscribe_template_id")):
             raise ValueError("say what stands in the template, for example {keyword1: code, keyword2: text}")
         return value

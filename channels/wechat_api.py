@@ -82,7 +82,7 @@ class WeChatApi:
         if template is None:
             return None
         ours = {"code": outgoing.tracking_code or "", "text": outgoing.text, "kind": _KINDS[outgoing.kind]}
-        data = {name: {"value": _shortened(name, ours[field])} for name, field in chosen.template_fields.items()}
+        data = {name: {"value": _shortened(name, ours[field])} for name, field in chosen.template_fields}
         return path, {"touser": outgoing.to.value, "template_id": template, "data": data}
 
     async def _call(self, path: str, body: dict[str, Any], state: State) -> tuple[int, dict[str, Any]]:

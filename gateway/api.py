@@ -17,7 +17,7 @@ from fastapi_offline import FastAPIOffline
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
-from channels.app import App
+from channels.api import ApiChannel, callers
 from channels.base import Answer, AnyChannel
 from channels.clients import identify
 from channels.errors import ChannelError
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 #: What only the machine itself, or a caller with ``server.token``, may see.
 OPERATIONS = ("/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/static-offline-docs")
 
-DESCRIPTION = """The city app's way in. Every message is kept with fsync before it is acknowledged; its receipt leads to the
+DESCRIPTION = """The way in for the city's app, its call centre and linked platforms. Every message is kept with fsync before it is acknowledged; its receipt leads to the
 hotline matter it became. Send `Authorization: Bearer` and your key, and with every POST an `Idempotency-Key`.
 Errors are problem documents (RFC 9457)."""
 
@@ -47,6 +47,7 @@ _PROTECTED: dict[str, Any] = {
         403: {"description": "The key lacks the scope messages:read", **_PROBLEM},
         404: {"description": "Not of this client's own users", **_PROBLEM},
         422: {"description": "The id is not a UUID", **_PROBLEM},
+        429: {"description": "More requests than this client may make", **_PROBLEM},
     },
 }
 
@@ -113,15 +114,15 @@ def build_api(
     server: Server,
     metrics: Metrics,
     ready: Ready,
-    core: Sequence[APIRouter],
+    beside: Sequence[APIRouter],
 ) -> FastAPI:
     """The FastAPI application; the channels' own paths are served in front of it and only described here.
 
-    ``core``: the routes that the case core calls.
+    ``beside``: further routes, of the case core and of uploads.
     """
     api = FastAPIOffline(title="12345 gateway", version=__version__, description=DESCRIPTION, redoc_url=None)
     api.include_router(_client_routes(store, channels))
-    for router in core:
+    for router in beside:
         api.include_router(router)
     api.include_router(_operations_routes(metrics, ready))
     api.add_middleware(_OperationsGuard, server=server)
@@ -140,9 +141,9 @@ def _client_routes(store: Store, channels: Mapping[str, AnyChannel]) -> APIRoute
     @router.get("/v1/receipts/{receipt}", response_model=ReceiptBody, summary="What became of a message", **_PROTECTED)
     async def get_receipt(receipt: UUID, request: Request) -> Any:
         """What became of a message of this client."""
-        channel, client = _reader(channels, request)
+        names, client = _reader(channels, request)
         found = await store.receipt(receipt)
-        if found is None or (found.channel, found.client) != (channel, client):
+        if found is None or found.channel not in names or found.client != client:
             return _response(problem(404, "not_found", "This client has no such receipt."))
         return ReceiptBody(
             receipt=receipt, state=found.state, matter_id=found.matter_id, tracking_code=found.tracking_code
@@ -151,25 +152,24 @@ def _client_routes(store: Store, channels: Mapping[str, AnyChannel]) -> APIRoute
     @router.get("/v1/matters/{matter_id}", response_model=MatterBody, summary="A matter", **_PROTECTED)
     async def get_matter(matter_id: UUID, request: Request) -> Any:
         """A matter that one of this client's own users brought."""
-        channel, client = _reader(channels, request)
-        found = await store.matter(matter_id, channel, client)
-        if found is None:
+        names, client = _reader(channels, request)
+        for name in names:
+            if (found := await store.matter(matter_id, name, client)) is not None:
+                break
+        else:
             return _response(problem(404, "not_found", "This client has no such matter."))
         return dict(found) | {"updates": await store.updates_of(matter_id)}
 
     return router
 
 
-def _reader(channels: Mapping[str, AnyChannel], request: Request) -> tuple[str, str]:
-    """The app channel and the client of it that may read. Raise Unauthenticated or Unacceptable."""
-    clients = {
-        client: name
-        for name, channel in channels.items()
-        if isinstance(channel, App)
-        for client in channel.settings.clients
-    }
-    found = identify(clients, request.headers.get("authorization"), "messages:read")
-    return clients[found], found.id
+def _reader(channels: Mapping[str, AnyChannel], request: Request) -> tuple[list[str], str]:
+    """The channels whose client may read, and who it is. Raise Unauthenticated, Unacceptable or TooMany."""
+    all_of_them = callers(tuple(channels.values()))
+    found = identify((client for _, client in all_of_them), request.headers.get("authorization"), "messages:read")
+    own = [channel for channel, client in all_of_them if client == found]
+    own[0].pace.keep(found)
+    return [channel.name for channel in own], found.id
 
 
 def _operations_routes(metrics: Metrics, ready: Ready) -> APIRouter:
@@ -264,7 +264,7 @@ def describe(api: FastAPI, channels: Mapping[str, AnyChannel]) -> dict[str, Any]
     document = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
     document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
     for channel in channels.values():
-        if isinstance(channel, App):
+        if isinstance(channel, ApiChannel):
             described = channel.openapi()
             document["components"]["schemas"] |= described["schemas"]
             document["paths"] |= described["paths"]

@@ -32,6 +32,7 @@ from gateway.server import HttpServer
 from gateway.sinks import open_sink, sinks_of
 from gateway.supervisor import Health, Supervisor
 from gateway.updates import updates
+from gateway.uploads import hang_in, uploads
 from normalizer.model import Envelope, Kept
 from store.books import CORE
 from store.envelopes import StateWrite
@@ -101,6 +102,7 @@ class Node:
             channel.refused = partial(self._count_refusal, name)
             if Role.PIPELINE in self.roles:  # elsewhere nobody would tell when it is time to look
                 channel.answer = partial(self.rides.wait, channel)
+        hang_in(channels, self.outward.files, store.uploads())
         self.http = self._http_server()
 
     async def deliver(self, envelope: Envelope, change: StateChange | None = None) -> Kept:
@@ -140,9 +142,10 @@ class Node:
         routes = (
             updates(self.store, self.config, self.channels, self.clock, self.outward.ring),
             attachments(self.store, self.config, self.outward.files),
+            uploads(self.channels, self.outward.files, self.store.uploads(), self.clock),
         )
         api = build_api(
-            self.store, self.channels, server=server, metrics=self.metrics, ready=self.condition, core=routes
+            self.store, self.channels, server=server, metrics=self.metrics, ready=self.condition, beside=routes
         )
         if Role.EDGE not in self.roles:
             return HttpServer(api, server.operations_listen, "server.operations_listen")

@@ -10,16 +10,21 @@ from pathlib import Path
 from typing import Any, cast
 
 from channels.app import App
+from channels.base import AnyChannel
+from channels.partner import Partner
 from channels.registry import kinds, load
+from channels.telephone import Telephone
 from gateway.api import Condition, build_api, describe
 from gateway.attachments import attachments
 from gateway.clock import now
 from gateway.config import Config, Server
 from gateway.metrics import Metrics
 from gateway.updates import updates
+from gateway.uploads import uploads
 from normalizer.model import HotlineMatter
 from store.files import Files
 from store.store import Store
+from store.uploads import Uploads
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -45,13 +50,20 @@ def config_schema() -> dict[str, Any]:
 
 
 def openapi() -> dict[str, Any]:
-    """OpenAPI of the API, as a gateway with an app channel serves it."""
-    client = {"id": "city-app", "key_hash": "sha256:" + "0" * 64, "scopes": ["messages:write"]}
-    channels = {"app": App("app", App.Settings.model_validate({"kind": "app", "clients": [client]}))}
-    store = cast("Store", None)  # nothing is served, only described
+    """OpenAPI of the API, as a gateway with every channel of the API serves it."""
+    client = {"id": "client", "key_hash": "sha256:" + "0" * 64, "scopes": ["messages:write"]}
+    channels: dict[str, AnyChannel] = {
+        kind.kind: kind(kind.kind, kind.Settings.model_validate({"clients": [client]}))
+        for kind in (App, Telephone, Partner)
+    }
+    store, files = cast("Store", None), cast("Files", None)  # nothing is served, only described
     config = cast("Config", None)
-    routes = (updates(store, config, channels, now, lambda: None), attachments(store, config, cast("Files", None)))
-    api = build_api(store, channels, server=Server(), metrics=Metrics(), ready=_never, core=routes)
+    routes = (
+        updates(store, config, channels, now, lambda: None),
+        attachments(store, config, files),
+        uploads(channels, files, cast("Uploads", None), now),
+    )
+    api = build_api(store, channels, server=Server(), metrics=Metrics(), ready=_never, beside=routes)
     return describe(api, channels)
 
 

@@ -99,9 +99,7 @@ def uploads(channels: Mapping[str, AnyChannel], files: Files, known: Uploads, cl
             held = await keep(files, bytes(part.content), part.file_name)
         upload = Upload(f"u{secrets.token_hex(16)}", channel.name, client.id, held)
         await known.add(upload, clock())
-        return UploadAnswer(
-            attachment_id=upload.id, media_type=held.media_type, size=held.size, sha256=held.sha256
-        )
+        return UploadAnswer(attachment_id=upload.id, media_type=held.media_type, size=held.size, sha256=held.sha256)
 
     return router
 

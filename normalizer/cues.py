@@ -118,6 +118,11 @@ _ANSWERED = "答复|回复|处理结果|办理结果|处理意见|办理意见|�
 _OBJECTION_LONG = re.compile(
     rf"(?:{_ANSWERED})[^。！？!?]{{0,15}}(?:{_NOT_CONTENT})|(?:不满意|不认可|不同意|不接受)[^。！？!?]{{0,10}}(?:{_ANSWERED})"
 )
+#: Words by which somebody who has just called speaks of the call, or sends what he promised there.
+_CALL = re.compile(
+    r"补充|刚才|刚刚|(?:打|拨|来)[过了]?(?:12345|热线|您?你?们?的?)?[的个了过]{0,2}(?:热线)?电话|电话[里中上]|电话(?:反映|投诉|说)"
+    r"|照片|图片|视频"
+)
 _EDGES = " \t\r\n,.;:!?~、，。；：！？…～()（）【】[]《》<>\"'“”‘’"
 
 
@@ -164,6 +169,7 @@ def read_cues(text: str) -> Cues:
         withdrawal=short and _withdraws(plain, named=bool(codes)),
         chase=short and _chases(plain, spaced, named=bool(codes)),
         objection=bool((_OBJECTION if short else _OBJECTION_LONG).search(words)),
+        call=bool(_CALL.search(words)),
     )
 
 

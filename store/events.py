@@ -131,8 +131,8 @@ def due_events(
 def _due(sink: str, now: datetime, *, urgent: bool) -> Iterator[Select[Any]]:
     columns = [column for column in EVENTS.columns if column is not EVENTS.c.payload]
     for rank in (0,) if urgent else sorted(RANKS.values()):
-        ranked = (EVENTS.c.sink == sink, ~EVENTS.c.waits, EVENTS.c.rank == rank, EVENTS.c.not_before <= now)
-        yield select(*columns).where(*ranked, WAITING).order_by(EVENTS.c.not_before, EVENTS.c.id)
+        ranked = (EVENTS.c.sink == sink, EVENTS.c.rank == rank, EVENTS.c.not_before <= now)
+        yield select(*columns).where(*ranked, GOING).order_by(EVENTS.c.not_before, EVENTS.c.id)
     # a clock that has been put back must not hold up what was put off by it
     back = select(*columns).where(EVENTS.c.sink == sink, EVENTS.c.put_off_at > now, GOING)
     yield (back.where(EVENTS.c.rank == 0) if urgent else back).order_by(EVENTS.c.put_off_at)

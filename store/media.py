@@ -156,9 +156,11 @@ def _end(
 
 
 def _place(matter: HotlineMatter, file: DueFile) -> int | None:
-    """Where the attachment stands in the matter: they are in the order of their messages, and renumbered."""
+    """Where the attachment stands in the matter: they are in the order of their messages; numbers are renumbered."""
     of_message = [index for index, one in enumerate(matter.attachments) if one.message_id == file.message_id]
-    number = int(file.attachment_id) if file.attachment_id.isdigit() else 0
+    if not file.attachment_id.isdigit():
+        return next((index for index in of_message if matter.attachments[index].id == file.attachment_id), None)
+    number = int(file.attachment_id)
     return of_message[number] if number < len(of_message) else None
 
 

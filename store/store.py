@@ -45,6 +45,7 @@ from store.replybox import ReplyBox
 from store.tables import ENVELOPES
 from store.transactions import Database
 from store.updates import Compose, Told, Update
+from store.uploads import Uploads
 from store.values import Books, Decide, Filing, ParkedEvent, Receipt, Replayable, Stage, Work
 
 #: How long somebody who asks from outside waits for a database that does not answer, seconds.
@@ -268,6 +269,10 @@ class Store:
     def files(self, where: str) -> Files:
         """What citizens sent beside words, in a folder or below s3://bucket/prefix."""
         return open_files(where, self._keyring)
+
+    def uploads(self) -> Uploads:
+        """What API clients uploaded."""
+        return Uploads(self._database)
 
     async def waiting_media(self) -> int:
         """Files that are still to be fetched."""

@@ -211,7 +211,8 @@ class EventRow(SQLModel, table=True):
     __tablename__ = "events"
     __table_args__ = (
         Index("events_order", "matter_id", "sink", "sequence", unique=True),
-        _partial("events_due", "sink", "waits", "rank", "not_before", "id", where="state = 'waiting'"),
+        # Only what may go: what waits behind is found by its matter, and not by walking all that waits.
+        _partial("events_due", "sink", "rank", "not_before", "id", where="state = 'waiting' AND NOT waits"),
         _partial("events_put_off", "sink", "put_off_at", where="state = 'waiting' AND NOT waits"),
         _partial("events_parked", "sink", "matter_id", where="state = 'parked'"),
     )

@@ -215,3 +215,38 @@ def test_a_picture_after_a_visit_is_more_than_an_answer() -> None:
     visited = past_matter(asked=uuid4(), asked_at=NOW, asks="return_visit")
     picture = Attachment(id="0", kind=AttachmentKind.IMAGE)
     assert decided("还是坏的", Past(matters=(visited,)), attachments=(picture,))[1] is not Act.EVALUATES
+
+
+# -- After a call to an operator ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes", "pictures", "joined"),
+    [
+        ("补充：灯杆编号A12", 1, 0, True),
+        ("刚才打电话反映的路灯在北门", 29, 0, True),
+        ("照片发给你们", 5, 1, True),
+        ("", 5, 2, True),
+        ("补充：灯杆编号A12", 31, 0, False),
+        ("楼道里有人养鸡", 1, 0, False),
+        ("楼道里有人养鸡", 1, 1, False),
+        ("请打我电话", 1, 0, False),
+        ("", 31, 1, False),
+    ],
+)
+def test_what_he_sends_right_after_a_call_and_speaks_of_it_completes_the_call(
+    text: str, minutes: float, pictures: int, joined: bool
+) -> None:
+    call = latest(60 * minutes)
+    sent = tuple(Attachment(id=str(number), kind=AttachmentKind.IMAGE) for number in range(pictures))
+    found = decided(text, Past(registered=call), sender=PHONE, attachments=sent)
+    assert found == ((Outcome.ATTACHED, Act.REPORTS, call.matter_id) if joined else (Outcome.FILED, Act.REPORTS, None))
+
+
+def test_without_a_call_it_is_a_matter_of_its_own() -> None:
+    assert decided("补充：灯杆编号A12", sender=PHONE)[0] is Outcome.FILED
+
+
+def test_a_matter_that_is_named_comes_before_the_call() -> None:
+    mine = past_matter()
+    assert decided(f"{CODE} 补充照片", Past(coded=(mine,), registered=latest(60)), sender=PHONE)[2] == mine.matter_id

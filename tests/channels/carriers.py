@@ -9,17 +9,22 @@ import hmac
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, quote
 from uuid import UUID
 
+import uuid_utils.compat
 from aiohttp import web
 from sqlalchemy import select
 
+from gateway.replies import composing
 from gateway.testing import RunningGateway
-from normalizer.model import Assurance, Contact, ContactType
+from normalizer.model import Assurance, Binding, Contact, ContactType
 from normalizer.reply import Outgoing, ReplyKind
 from store.tables import REPLIES
+from store.updates import Update
+from store.values import Way
 
 ACCOUNT, TOKEN = "AC0123456789abcdef0123456789abcdef", "a-token-of-ours"
 KEY_ID, KEY = "LTAI-of-ours", "a-key-of-ours"
@@ -165,3 +170,15 @@ async def replies(gateway: RunningGateway) -> list[tuple[str, str, str | None]]:
         ).all()
 
     return [tuple(row) for row in await gateway.node.store._database.read(read)]
+
+
+async def tell(gateway: RunningGateway, matter_id: UUID, text: str, ways: tuple[Way, ...] | None = None) -> str:
+    """The core tells about a matter, as the API does it - or on these ways; the state of the reply."""
+    update_id = uuid_utils.compat.uuid7()
+    binding = Binding(str(update_id), hashlib.sha256(text.encode()).digest())
+    told = Update(update_id, matter_id, ReplyKind.PROGRESS, "core", binding, gateway.node.clock(), {"text": text})
+    compose = composing(gateway.node.config, gateway.node.channels, ReplyKind.PROGRESS, text)
+    given = compose if ways is None else lambda *known: replace(compose(*known), ways=ways)
+    answer = await gateway.node.store.tell(told, given)
+    gateway.node.outward.ring()
+    return str(answer.reply_state)

@@ -201,9 +201,8 @@ class FakeWeibo(Provider):
         self.calls.append("file")
         if request.query["access_token"] != self.token:
             return web.json_response({"error": "expired_token", "error_code": 21327})
-        return (
-            _attachment(self.media[request.query["fid"]]) if request.query["fid"] in self.media else web.HTTPNotFound()
-        )
+        found = self.media.get(request.query["fid"])
+        return web.Response(status=404) if found is None else _attachment(found)
 
 
 def _attachment(content: bytes) -> web.Response:

@@ -21,7 +21,9 @@ from channels.errors import Malformed, Unauthenticated
 from channels.simulated.sms_twilio import SmsTwilioPeer, TwilioDelivery, TwilioSigner
 from channels.sms_twilio import FORM, JSON, SmsTwilio, SmsTwilioSettings
 from channels.testing import Cases, Expected, Gateway, check_channel
-from normalizer.model import Assurance, AttachmentKind, Kept, Message, Notice
+from gateway.testing import Start
+from normalizer.model import Assurance, AttachmentKind, Contact, ContactType, Kept, Message, Notice, Report
+from tests.channels.carriers import Carrier
 
 BASE = "https://hotline.example.gov.cn"
 ACCOUNT = "AC" + "0" * 32
@@ -417,17 +419,65 @@ def test_whatsapp() -> None:
     assert found.place.crs == "WGS-84"
 
 
+HIS = Contact(type=ContactType.PHONE, value="+999000900000001", assurance=Assurance.SPOOFABLE)
+OURS = "+18005551212"
+
+
+def status(word: str, **more: str) -> dict[str, str]:
+    """A status callback: we are From, he is To."""
+    ids = {"SmsSid": "SM1", "MessageSid": "SM1", "AccountSid": ACCOUNT, "ApiVersion": "2010-04-01"}
+    return ids | {"SmsStatus": word, "MessageStatus": word, "From": OURS, "To": HIS.value} | more
+
+
 @pytest.mark.parametrize(
-    ("fields", "reason"),
+    ("fields", "told"),
     [
-        ({**TEXT, "OptOutType": "STOP"}, "opt_out"),
-        ({**TEXT, "OptOutType": "START"}, "opt_in"),
-        ({**TEXT, "OptOutType": "HELP"}, "help"),
-        ({"MessageSid": "SM1", "MessageStatus": "delivered", "AccountSid": ACCOUNT}, "status"),
+        pytest.param(
+            {**TEXT, "OptOutType": "STOP", "Body": "取消推送"},
+            {"reason": "opted_out", "account": OURS, "sender": HIS, "reachable": False},
+            id="a word for STOP that only Twilio knows",
+        ),
+        pytest.param(
+            {**TEXT, "OptOutType": "START", "Body": "START"},
+            {"reason": "opted_in", "account": OURS, "sender": HIS, "reachable": True},
+            id="START",
+        ),
+        pytest.param({**TEXT, "OptOutType": "HELP", "Body": "HELP"}, {"reason": "help"}, id="HELP"),
+        *(
+            pytest.param(status(word), {"reason": "status"}, id=word)
+            for word in ("accepted", "queued", "sending", "sent", "something new", "")
+        ),
+        pytest.param(status("delivered", MessageSid=""), {"reason": "status"}, id="delivered, but what"),
     ],
 )
-def test_notices(fields: dict[str, str], reason: str) -> None:
-    assert understood(sent(peer().form(fields))) == Notice(reason=reason)
+def test_notices(fields: dict[str, str], told: dict[str, Any]) -> None:
+    assert understood(sent(peer().form(fields))) == Notice(**told)
+
+
+@pytest.mark.parametrize(
+    ("fields", "state", "reason"),
+    [
+        (status("delivered"), "delivered", None),
+        (status("read"), "delivered", None),
+        (status("undelivered", ErrorCode="30003"), "failed", "code_30003"),
+        (status("failed", ErrorCode="<30003>"), "failed", "failed"),
+        (status("canceled"), "failed", "canceled"),
+    ],
+)
+def test_what_became_of_ours(fields: dict[str, str], state: Any, reason: str | None) -> None:
+    reports = (Report(provider_id="SM1", state=state, reason=reason),)
+    assert understood(sent(peer().form(fields))) == Notice(reason="status", reports=reports)
+
+
+def test_he_had_said_stop_before_we_wrote() -> None:
+    reports = (Report(provider_id="SM1", state="failed", reason="code_21610"),)
+    told = Notice(reason="opted_out", account=OURS, sender=HIS, reachable=False, reports=reports)
+    assert understood(sent(peer().form(status("failed", ErrorCode="21610")))) == told
+
+
+@pytest.mark.parametrize("word", ["STOP", "stop", " Stop. ", "退订", "ＴＤ"])
+def test_a_stop_that_we_know_is_his_message(word: str) -> None:
+    assert message({**TEXT, "OptOutType": "STOP", "Body": word}).text == word
 
 
 MALFORMED = {
@@ -531,12 +581,12 @@ def test_the_peer_repeats_itself() -> None:
     assert (first.body, first.sign("u")) == (second.body, second.sign("u"))
 
 
-def cases(gateway: Gateway) -> Cases:
+def cases(gateway: Gateway, media: str) -> Cases:
     """What the conformance suite needs."""
     sms = SmsTwilioPeer("sms", gateway.channel("sms").settings, public_url=gateway.public_url)
     other = replace_token(sms.settings)
     fields = {n: sms.message(f"第{n}号路灯不亮", sender=str(n), message_id=str(n)) for n in range(1, 10)}
-    picture = {"NumMedia": "1", "MediaUrl0": "https://api.twilio.com/media/0", "MediaContentType0": "image/png"}
+    picture = {"NumMedia": "1", "MediaUrl0": media, "MediaContentType0": "image/png"}
     place = {"Latitude": "36.65", "Longitude": "117.12"}
     form = sms.form(fields[4])
     return Cases(
@@ -564,5 +614,8 @@ def replace_token(known: SmsTwilioSettings) -> SmsTwilioSettings:
     return known.model_copy(update={"auth_token": settings(auth_token="another token").auth_token})
 
 
-async def test_conformance(gateway: Gateway) -> None:
-    await check_channel("sms_twilio", cases(gateway), gateway)
+async def test_conformance(start_gateway: Start) -> None:
+    async with Carrier().running() as twilio:
+        twilio.files["/media/0"] = 200, b"\x89PNG\r\n\x1a\n", {}
+        async with start_gateway(lambda document: document["channels"]["sms"].update(api_base=twilio.url)) as gateway:
+            await check_channel("sms_twilio", cases(gateway, f"{twilio.url}/media/0"), gateway)

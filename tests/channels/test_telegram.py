@@ -29,8 +29,10 @@ from channels.recount import Numbered, Period, Unanswered, Waiting
 from channels.simulated.telegram import TelegramPeer
 from channels.telegram import PollFailed, Telegram, TelegramSettings
 from channels.testing import Cases, Expected, Gateway, check_channel
+from gateway.testing import Start
 from normalizer.model import Assurance, AttachmentKind, ContactType, Envelope, Kept, Message, Notice
 from tests.rest import Answer, Rest, document
+from tests.test_door import only
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 SECRET = "Ab-9_" * 4
@@ -157,7 +159,8 @@ def test_a_text_message() -> None:
 def test_an_edited_message_is_another_one() -> None:
     update = said(text="改过的话", edit_date=int(NOW.timestamp()) + 60)
     found = message({"update_id": 18, "edited_message": update["message"]})
-    assert (found.provider_id, found.text, found.flags) == ("18", "改过的话", ("edited",))
+    assert (found.provider_id, found.text, found.flags) == ("17#18", "改过的话", ("edited",))
+    assert found.amends == message(said(text="路灯不亮")).provider_id == "17", "the message keeps its number"
     assert found.sent_at is not None and (found.sent_at - NOW).seconds == 60
 
 
@@ -798,5 +801,11 @@ def cases(gateway: Gateway) -> Cases:
     )
 
 
-async def test_conformance(gateway: Gateway) -> None:
-    await check_channel("telegram", cases(gateway), gateway)
+async def test_conformance(start_gateway: Start) -> None:
+    """Its pictures are Telegram's to give: here it has none of them."""
+    gone = document({"ok": True, "result": {"file_id": "p"}})
+    async with (
+        Rest(lambda _target, _headers: gone).running() as rest,
+        start_gateway(only("telegram", telegram={"api_base": rest.url})) as gateway,
+    ):
+        await check_channel("telegram", cases(gateway), gateway)

@@ -20,17 +20,17 @@ def upgrade() -> None:
     op.add_column("messages", sa.Column("part_mark", sa.LargeBinary(), nullable=True))
     _index("messages_part", "messages", ["part_mark"], "part_mark IS NOT NULL")
     op.add_column("events", sa.Column("version", sa.Integer(), nullable=False, server_default="0"))
-    _index_events("sink", "waits", "rank", "not_before", "id")
+    _index_events(["sink", "rank", "not_before", "id"], "state = 'waiting' AND NOT waits")
     for name in MATTER:
         op.add_column("matters", sa.Column(name, KINDS.get(name, TIME), nullable=True))
     _add_replies()
     _add_files()
 
 
-def _index_events(*columns: str) -> None:
-    """With the id in it, nothing is sorted where many events are due at the same moment."""
+def _index_events(columns: list[str], where: str) -> None:
+    """With the id in it, nothing is sorted where many are due at once; without what waits, nobody walks through that."""
     op.drop_index("events_due", "events")
-    _index("events_due", "events", list(columns), "state = 'waiting'")
+    _index("events_due", "events", columns, where)
 
 
 def _add_replies() -> None:
@@ -132,7 +132,7 @@ def downgrade() -> None:
     with op.batch_alter_table("matters") as batch:
         for name in MATTER:
             batch.drop_column(name)
-    _index_events("sink", "waits", "rank", "not_before")
+    _index_events(["sink", "waits", "rank", "not_before"], "state = 'waiting'")
     with op.batch_alter_table("events") as batch:
         batch.drop_column("version")
     op.drop_index("messages_part", "messages")
