@@ -87,12 +87,15 @@ def settings(port: int, store_url: str = "sqlite:///gateway.db") -> dict[str, An
     def secret(name: str) -> dict[str, str]:
         return {"file": f"../secrets/{name}"}
 
-    client = {"id": "city-app", "key_hash": secret("app-key-hash"), "scopes": ["messages:write"]}
+    client: dict[str, Any] = {"id": "city-app", "key_hash": secret("app-key-hash"), "scopes": ["messages:write"]}
+    client["requests_per_minute"] = 10_000_000  # the limit is not what is measured
     return {
         "server": {"listen": f"127.0.0.1:{port}", "public_url": "https://hotline.example"},
         "store": {"url": store_url, "files": "files", "journal": "journal"},
         "keys": {"file": "keys.json"},
         "core": {"sink": "file", "path": "events.jsonl"},
+        "dedupe": {"settle_seconds": 0},
+        "replies": {"acknowledge": False, "ride": False},
         "channels": {
             "app": {"kind": "app", "clients": [client]},
             "wechat": {

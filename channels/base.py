@@ -106,6 +106,8 @@ class Route:
 
     path: str
     methods: tuple[str, ...] = ("POST",)
+    #: Other methods of the path are served by the API, not refused.
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

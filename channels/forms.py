@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from channels.errors import Unacceptable
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+#: The parser would log what it stumbled over, which a citizen wrote.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 #: Parts of a form.
 MOST_PARTS = 50
@@ -85,7 +93,7 @@ class _Reader:
         self.ended = False
         self._name, self._value = bytearray(), bytearray()
 
-    def callbacks(self) -> dict[str, object]:
+    def callbacks(self) -> MultipartCallbacks:
         return {
             "on_part_begin": self._begin,
             "on_part_data": self._data,

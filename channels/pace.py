@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from channels.errors import TooMany
-from channels.settings import Client
+from channels.settings import ApiKey
 
 MINUTE = 60.0
 
@@ -22,7 +22,7 @@ class Pace:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._paid_until = clock, dict[str, float]()
 
-    def keep(self, client: Client) -> None:
+    def keep(self, client: ApiKey) -> None:
         """Count a call. Raise TooMany when the client calls more often than it may."""
         at, each = self._clock(), MINUTE / client.requests_per_minute
         paid = max(self._paid_until.get(client.id, at), at) + each

@@ -135,8 +135,8 @@ def _hashed(secret: SecretStr) -> SecretStr:
     return secret
 
 
-class Client(Strict):
-    """A program that may call the API."""
+class ApiKey(Strict):
+    """A program that may call, and its key."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
     """Its name in receipts and logs."""
@@ -144,6 +144,13 @@ class Client(Strict):
     """``sha256:`` and the hex digest of its key; ``gateway keys new-client`` makes one."""
     previous_key_hash: Annotated[Secret, AfterValidator(_hashed)] | None = None
     """The key before, which still opens: remove it once the program has the new one."""
+    requests_per_minute: Annotated[int, Field(ge=1, le=10_000_000)] = 6000
+    """How often it may call each node; all of them at once or evenly."""
+
+
+class Client(ApiKey):
+    """A program that may call the API."""
+
     scopes: tuple[
         Literal[
             "messages:write",
@@ -156,5 +163,3 @@ class Client(Strict):
         ...,
     ]
     """What it may do."""
-    requests_per_minute: Annotated[int, Field(ge=1, le=10_000_000)] = 6000
-    """How often it may call each node; all of them at once or evenly."""

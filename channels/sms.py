@@ -110,7 +110,7 @@ def e164(stated: str, country: str = "") -> str:
     elif country in {"", "86"} and _DOMESTIC.fullmatch(domestic):
         found = "+86" + domestic
     else:
-        found = f"+{country}{digits}" if country else digits
+        found = f"+{country}{digits}" if country and digits else digits
     return found if E164.fullmatch(found) else stated
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from channels.clients import identify
 from channels.errors import Unacceptable
+from channels.pace import Pace
 from gateway.config import Config
 from store.files import Files
 from store.store import Store
@@ -29,7 +30,7 @@ _HEADERS = {
 
 def attachments(store: Store, config: Config, files: Files) -> APIRouter:
     """The route; ``files`` is where they lie."""
-    router = APIRouter(tags=["updates"])
+    router, pace = APIRouter(tags=["updates"]), Pace()
 
     @router.get(
         "/v1/matters/{matter_id}/attachments/{attachment_id}",
@@ -40,7 +41,7 @@ def attachments(store: Store, config: Config, files: Files) -> APIRouter:
     )
     async def get_attachment(matter_id: UUID, attachment_id: str, request: Request) -> Any:
         """The content, as it came; its type as its content says."""
-        identify(config.core.clients, request.headers.get("authorization"), SCOPE)
+        pace.keep(identify(config.core.clients, request.headers.get("authorization"), SCOPE))
         matter = await store.matter(matter_id)
         found = [one for one in matter.attachments if one.id == attachment_id] if matter else []
         content = await files.get(found[0].sha256) if found and found[0].sha256 else None

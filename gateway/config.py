@@ -218,6 +218,8 @@ class RepliesSettings(Strict):
 
     acknowledge: bool = True
     """Tell a citizen the number of his new matter, where his channel can be answered."""
+    ride: bool = True
+    """Let a provider wait up to 2 s for its acknowledgement, so that the answer rides on it (WeChat, Weibo)."""
     fallback: tuple[str, ...] = ()
     """Channels, by name, on which the core's word is tried in this order when his own cannot take it."""
 

@@ -61,7 +61,7 @@ class Door:
         self._channels = channels
         self._ack_seconds = {name: metrics.ack_seconds.labels(name) for name in channels}
         self._routes = {
-            route.path: (channel, route.methods)
+            route.path: (channel, route)
             for channel in channels.values()
             if isinstance(channel, Webhook)
             for route in channel.routes()
@@ -70,7 +70,7 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         path = scope.get("path", "")
-        if scope["type"] != "http" or not (path in self._routes or path.startswith("/channels/")):
+        if scope["type"] != "http" or not self._is_ours(path, scope):
             await self._api(scope, receive, send)
             return
         try:
@@ -79,12 +79,19 @@ class Door:
             return
         await _send(send, answer)
 
+    def _is_ours(self, path: str, scope: Scope) -> bool:
+        found = self._routes.get(path)
+        if found is None:
+            return path.startswith("/channels/")
+        _, route = found
+        return not route.shared or scope["method"] in route.methods
+
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        route = self._routes.get(scope["path"])
-        if route is None:
+        found = self._routes.get(scope["path"])
+        if found is None:
             self._count(_named(scope["path"], self._channels), "path")
             return Answer(status=404)
-        channel, methods = route
+        channel, methods = found[0], found[1].methods
         if scope["method"] not in methods:
             self._count(channel.name, "method")
             answer = channel.refuse(Unacceptable("method", "This path takes another method.", status=405))

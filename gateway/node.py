@@ -25,6 +25,7 @@ from gateway.door import Door
 from gateway.handoff import Handoff
 from gateway.metrics import Metrics
 from gateway.offload import Offload
+from gateway.open311 import open311
 from gateway.outward import ChannelState, Outward
 from gateway.pipeline import RETRY_SECONDS, Pipeline
 from gateway.rides import Rides
@@ -100,7 +101,7 @@ class Node:
         self.supervisor = Supervisor(channels.values(), self.deliver, states, store.lead, clock=clock)
         for name, channel in channels.items():
             channel.refused = partial(self._count_refusal, name)
-            if Role.PIPELINE in self.roles:  # elsewhere nobody would tell when it is time to look
+            if config.replies.ride and Role.PIPELINE in self.roles:  # elsewhere nobody tells when to look
                 channel.answer = partial(self.rides.wait, channel)
         hang_in(channels, self.outward.files, store.uploads())
         self.http = self._http_server()
@@ -143,6 +144,7 @@ class Node:
             updates(self.store, self.config, self.channels, self.clock, self.outward.ring),
             attachments(self.store, self.config, self.outward.files),
             uploads(self.channels, self.outward.files, self.store.uploads(), self.clock),
+            open311(self.channels, self.store, self.clock, server.public_url),
         )
         api = build_api(
             self.store, self.channels, server=server, metrics=self.metrics, ready=self.condition, beside=routes

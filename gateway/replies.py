@@ -112,6 +112,7 @@ class Replies:
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 word = await self._channel.send(reply.outgoing, self._state)
+            result = "delivered" if word.delivered else "sent"
         except NotSent as error:
             await self._again(reply, error)
             return
@@ -126,7 +127,7 @@ class Replies:
             self._count("unknown")
             await self._box.uncertain(reply, reason, self._clock())
             return
-        self._count("delivered" if word.delivered else "sent")
+        self._count(result)
         await self._box.sent(reply, word, self._clock())
 
     async def _again(self, reply: DueReply, error: NotSent) -> None:

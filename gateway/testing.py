@@ -183,5 +183,22 @@ def settings(core_url: str) -> dict[str, Any]:
                     }
                 ],
             },
+            "telephone": {
+                "kind": "telephone",
+                "clients": [
+                    {"id": "cti", "key_hash": secret("telephone-key-hash"), "scopes": ["registrations:write"]},
+                ],
+            },
+            "partner": {
+                "kind": "partner",
+                "clients": [
+                    {"id": "market", "key_hash": secret("partner-key-hash"), "scopes": ["transfers:write"]},
+                ],
+            },
+            "open311": {
+                "kind": "open311",
+                "jurisdiction_id": "hotline.example",
+                "api_keys": [{"id": "reporter", "key_hash": secret("open311-key-hash")}],
+            },
         },
     }

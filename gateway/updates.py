@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 from uuid import UUID
@@ -13,9 +12,11 @@ import uuid_utils.compat
 from fastapi import APIRouter, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from channels.api import idempotency_key
 from channels.base import AnyChannel
 from channels.clients import identify
 from channels.errors import Unacceptable
+from channels.pace import Pace
 from channels.problem import sentence
 from gateway.clock import Clock
 from gateway.config import Config
@@ -29,7 +30,6 @@ from store.updates import Update
 SCOPE = "updates:write"
 #: Bytes of a body.
 MOST_BYTES = 128 * 1024
-_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 
 
 class UpdateBody(BaseModel):
@@ -78,7 +78,7 @@ def updates(
     store: Store, config: Config, channels: Mapping[str, AnyChannel], clock: Clock, queued: Callable[[], None]
 ) -> APIRouter:
     """The route; ``queued`` rings whoever sends replies."""
-    router = APIRouter(tags=["updates"])
+    router, pace = APIRouter(tags=["updates"]), Pace()
 
     @router.post(
         "/v1/matters/{matter_id}/updates",
@@ -90,11 +90,8 @@ def updates(
     async def post_update(matter_id: UUID, request: Request) -> Response:
         """Accepted, progress, a question, the result: kept, and sent on the citizen's own channel, once."""
         client = identify(config.core.clients, request.headers.get("authorization"), SCOPE)
-        key = request.headers.get("idempotency-key")
-        if key is None or not _KEY.fullmatch(key):
-            raise Unacceptable(
-                "idempotency_key", "Send an Idempotency-Key of 1 to 255 visible ASCII characters.", status=400
-            )
+        pace.keep(client)
+        key = idempotency_key(request.headers.get("idempotency-key"))
         raw = await _read(request)
         body = _parse(raw)
         told = Update(

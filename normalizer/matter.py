@@ -19,6 +19,7 @@ from normalizer.model import (
     ReplyRoute,
 )
 from normalizer.normalize import Fields
+from normalizer.staff import staff_numbers
 
 PARAGRAPH = "\n\n"
 
@@ -107,13 +108,19 @@ def amend(matter: HotlineMatter, kept: KeptMessage, fields: Fields, said: Said =
             "party": party,
             "confidential": matter.confidential or fields.confidential,
             "about_hotline_staff": matter.about_hotline_staff or fields.about_hotline_staff,
-            "withheld_from": tuple(dict.fromkeys((*matter.withheld_from, *fields.withheld_from))),
+            "withheld_from": _withheld(matter, fields),
             "place": matter.place or fields.place,
             "times_this_matter": matter.times_this_matter + 1,
             "evaluation": _evaluation(kept, fields, said) or matter.evaluation,
             "evidence": (*matter.evidence, *fields.evidence),
         }
     )
+
+
+def _withheld(matter: HotlineMatter, fields: Fields) -> tuple[str, ...]:
+    """A staff number (工号) that he tells later counts too, once it is a complaint about them."""
+    later = staff_numbers(fields.text) if matter.about_hotline_staff else fields.withheld_from
+    return tuple(dict.fromkeys((*matter.withheld_from, *later)))
 
 
 def _evaluation(kept: KeptMessage, fields: Fields, said: Said) -> Evaluation | None:

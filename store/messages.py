@@ -22,7 +22,7 @@ from store.queue import Digest, add_digests, finish_work, record, take
 from store.replies import heed, recipient, reopen
 from store.tables import ENVELOPES, MESSAGES, SENDERS, UNPACKED
 from store.values import Stage, Work
-from store.windows import open_window
+from store.windows import open_window, opened_since
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,10 @@ def unpack_many(
         for envelope_id in _insert_messages(connection, rows):
             settled[envelope_id].append(Outcome.REDELIVERED)
     _open_windows(connection, keyring, mine)
-    for unpacking in mine:
+    for unpacking in sorted(mine, key=_arrival):
         if isinstance(unpacking.parsed, Notice):
-            heed(connection, keyring, unpacking.envelope.channel, unpacking.parsed, unpacking.at)
+            notice = _as_it_stands(connection, keyring, unpacking, unpacking.parsed)
+            heed(connection, keyring, unpacking.envelope.channel, notice, unpacking.at)
             record(connection, unpacking.envelope.id, Outcome.NOTICE, unpacking.parsed.reason, unpacking.at)
             settled[unpacking.envelope.id].append(Outcome.NOTICE)
     return [
@@ -106,6 +107,19 @@ def _steps(keyring: Keyring, unpacking: Unpacking) -> Iterator[tuple[bytes, bool
         if said.sender is not None and said.account is not None:
             whose, name = recipient(keyring, channel, said.account, said.sender), said.opens or ""
             yield whose, speaks and said.sender.type is not ContactType.PHONE, name, unpacking.limits.get(name), since
+
+
+def _as_it_stands(connection: Connection, keyring: Keyring, unpacking: Unpacking, notice: Notice) -> Notice:
+    """The notice; where he has come back since he went, it shuts no door: deliveries are read in any order."""
+    if notice.reachable is not False or notice.sender is None or notice.account is None:
+        return notice
+    whose = recipient(keyring, unpacking.envelope.channel, notice.account, notice.sender)
+    back = opened_since(connection, whose, unpacking.limits, unpacking.envelope.received_at)
+    return notice.model_copy(update={"reachable": None}) if back else notice
+
+
+def _arrival(unpacking: Unpacking) -> int:
+    return unpacking.work.sequence
 
 
 def _unpacked_row_of(unpacking: Unpacking) -> dict[str, Any]:

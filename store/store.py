@@ -41,6 +41,7 @@ from store.outbox import Outbox
 from store.parts import Gathered
 from store.past import Reading
 from store.provided import Provided
+from store.recent import recent
 from store.replybox import ReplyBox
 from store.tables import ENVELOPES
 from store.transactions import Database
@@ -136,6 +137,12 @@ class Store:
             return [envelopes.read_envelope(row) for row in rows]
 
         return await self._database.read(transaction)
+
+    async def recent(self, channel: str, since: datetime, until: datetime, limit: int) -> list[Envelope]:
+        """A channel's envelopes of that time, the newest first."""
+        return await self._database.read(
+            lambda connection: recent(connection, channel, since, until, limit), seconds=ASKING_SECONDS
+        )
 
     async def probe(self) -> None:
         """Raise StoreUnavailable when no delivery can be kept now."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, and_, false, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from normalizer.reply import Limit
@@ -33,6 +34,16 @@ def open_window(connection: Connection, whose: bytes, name: str, limit: Limit, s
             index_elements=["recipient", "name"], set_=newer, where=WINDOWS.c.expires_at < statement.excluded.expires_at
         )
     )
+
+
+def opened_since(connection: Connection, whose: bytes, limits: Mapping[str, Limit], since: datetime) -> bool:
+    """Whether a step that came after ``since`` has opened a window."""
+    newer = [
+        and_(WINDOWS.c.name == name, WINDOWS.c.expires_at > since + timedelta(seconds=limit.seconds))
+        for name, limit in limits.items()
+    ]
+    found = select(WINDOWS.c.name).where(WINDOWS.c.recipient == whose, or_(false(), *newer)).limit(1)
+    return connection.execute(found).one_or_none() is not None
 
 
 def use_window(connection: Connection, whose: bytes, now: datetime) -> Place | None:

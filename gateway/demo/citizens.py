@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from channels.base import AnyChannel
 from channels.simulated import Delivery, Peer
 from channels.simulated.app import AppPeer
+from channels.simulated.open311 import Open311Peer
+from channels.simulated.partner import PartnerPeer
 from channels.simulated.sms_twilio import SmsTwilioPeer
 from channels.simulated.smtp import SmtpPeer
 from channels.simulated.telegram import TelegramPeer
+from channels.simulated.telephone import TelephonePeer
 from channels.simulated.wechat import WeChatPeer
 from channels.simulated.weibo import WeiboPeer
 
@@ -42,30 +45,45 @@ WORDS: Mapping[str, tuple[str, ...]] = {
         "城东加油站附近有刺鼻气味，担心是泄漏。",
         "请问公租房今年的申请条件有变化吗？",
     ),
+    "telephone": (
+        "来电反映：学府路路口早高峰无人疏导，孩子过马路危险。",
+        "来电咨询养老认证在哪里办理，要求回电。",
+    ),
+    "partner": ("消费者反映网购空调一个月不发货，商家拒绝退款。",),
+    "open311": ("银杏街人行道有一块井盖松动，行人绊倒。",),
 }
+
+
+_PEERS: Mapping[str, Callable[..., Peer]] = {
+    "wechat": WeChatPeer,
+    "weibo": WeiboPeer,
+    "sms_twilio": SmsTwilioPeer,
+    "smtp": SmtpPeer,
+    "telegram": TelegramPeer,
+    "app": AppPeer,
+    "telephone": TelephonePeer,
+    "partner": PartnerPeer,
+    "open311": Open311Peer,
+}
+#: Those that hold a client's key.
+_CLIENTS = frozenset({"app", "telephone", "partner", "open311"})
 
 
 def peers(channels: Mapping[str, AnyChannel], secrets: Path, public_url: str) -> dict[str, Peer]:
     """The other end of each channel that the demo knows."""
-    app_key = (secrets / "app-key").read_text(encoding="ascii")
     found: dict[str, Peer] = {}
     for name, channel in channels.items():
-        match channel.kind:
-            case "wechat":
-                found[name] = WeChatPeer(name, channel.settings)
-            case "weibo":
-                found[name] = WeiboPeer(name, channel.settings)
-            case "sms_twilio":
-                found[name] = SmsTwilioPeer(name, channel.settings, public_url=public_url)
-            case "smtp":
-                found[name] = SmtpPeer(name, channel.settings)
-            case "telegram":
-                found[name] = TelegramPeer(name, channel.settings)
-            case "app":
-                found[name] = AppPeer(name, channel.settings, key=app_key)
-            case _:
-                continue
+        if channel.kind not in _PEERS:
+            continue
+        more = {"key": _key(secrets, channel.kind)} if channel.kind in _CLIENTS else {}
+        if channel.kind == "sms_twilio":
+            more = {"public_url": public_url}
+        found[name] = _PEERS[channel.kind](name, channel.settings, **more)
     return found
+
+
+def _key(secrets: Path, client: str) -> str:
+    return (secrets / f"{client}-key").read_text(encoding="ascii")
 
 
 def letters(peers: Mapping[str, Peer], at: datetime) -> Iterator[tuple[str, Delivery]]:

@@ -30,11 +30,14 @@ _MAKERS: dict[str, Callable[[], str]] = {
     "telegram-secret-token": lambda: secrets.token_urlsafe(24),
     "app-key": lambda: secrets.token_urlsafe(32),
     "core-key": lambda: secrets.token_urlsafe(32),
+    "telephone-key": lambda: secrets.token_urlsafe(32),
+    "partner-key": lambda: secrets.token_urlsafe(32),
+    "open311-key": lambda: secrets.token_urlsafe(32),
 }
 
 
 #: Keys of API clients: config.yaml refers to their hashes.
-_KEYS = ("app-key", "core-key")
+_KEYS = ("app-key", "core-key", "telephone-key", "partner-key", "open311-key")
 
 
 def make_secrets(directory: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -237,18 +238,32 @@ def soon(seconds: float) -> float:
     return time.time() + seconds
 
 
-async def replies_of(gateway: RunningGateway) -> list[tuple[str, str | None]]:
-    """State and reason of each reply, in order."""
-    wanted = select(REPLIES.c.state, REPLIES.c.reason).order_by(REPLIES.c.id)
-    rows = await gateway.node.store._database.read(lambda connection: connection.execute(wanted).all())
-    return [(str(row.state), row.reason) for row in rows]
+@dataclass(frozen=True)
+class Came:
+    """What has come of something: outcomes, and how each new reply stands, with the reason."""
+
+    outcomes: dict[str, int]
+    replies: list[tuple[str, str | None]]
 
 
-async def balanced(gateway: RunningGateway) -> dict[str, int]:
-    """The outcomes, once each message has one and the books balance."""
-    await gateway.settle()
-    books = await gateway.books()
-    assert books["balanced"], books["offending"]
-    outcomes = {name: number for name, number in books["outcomes"].items() if number}
-    assert sum(outcomes.values()) >= books["messages"], books
-    return outcomes
+class Books:
+    """What comes of what is done; each step looks at the difference."""
+
+    def __init__(self, gateway: RunningGateway) -> None:
+        self._gateway = gateway
+        self._outcomes: dict[str, int] = {}
+        self._replies: set[UUID] = set()
+
+    async def came(self) -> Came:
+        """Since the last time, once everything has its end; the books balance, each message has one outcome."""
+        await self._gateway.settle()
+        books = await self._gateway.books()
+        assert books["balanced"], books["offending"]
+        assert sum(books["outcomes"].values()) >= books["messages"] and not books["pending"]
+        outcomes = {name: count - self._outcomes.get(name, 0) for name, count in books["outcomes"].items()}
+        self._outcomes = books["outcomes"]
+        wanted = select(REPLIES.c.id, REPLIES.c.state, REPLIES.c.reason).order_by(REPLIES.c.created_at)
+        rows = await self._gateway.node.store._database.read(lambda connection: connection.execute(wanted).all())
+        new = [(str(row.state), row.reason) for row in rows if row.id not in self._replies]
+        self._replies |= {row.id for row in rows}
+        return Came({name: count for name, count in outcomes.items() if count}, new)

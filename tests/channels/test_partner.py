@@ -42,7 +42,7 @@ def read(body: object) -> Message:
 @pytest.fixture
 async def gateway(start_gateway: Start) -> AsyncIterator[RunningGateway]:
     def with_partner(document: dict) -> None:
-        document["channels"]["linked"] = {"kind": "partner", "clients": [CLIENT]}
+        document["channels"]["partner"] = {"kind": "partner", "clients": [CLIENT]}
 
     async with start_gateway(with_partner) as running:
         yield running
@@ -102,7 +102,7 @@ def test_a_body_that_breaks_the_contract_is_refused_in_a_sentence(body: object) 
 
 
 async def test_conformance(gateway: RunningGateway) -> None:
-    linked = PartnerPeer("linked", gateway.channel("linked").settings, key=KEY)
+    linked = PartnerPeer("partner", gateway.channel("partner").settings, key=KEY)
     picture = {"platform": "12319", "platform_number": "9", "attachments": [{"attachment_id": "u9"}]}
     await check_channel(
         "partner",
@@ -131,7 +131,7 @@ async def test_conformance(gateway: RunningGateway) -> None:
 async def test_the_core_knows_the_platform_and_its_number_and_a_number_stands_for_one_matter(
     gateway: RunningGateway,
 ) -> None:
-    linked = PartnerPeer("linked", gateway.channel("linked").settings, key=KEY)
+    linked = PartnerPeer("partner", gateway.channel("partner").settings, key=KEY)
     for key, more in {"a": {}, "b": {}, "c": {"platform": "110"}}.items():
         assert (await linked.post(TRANSFER | more, key=key).send(gateway)).status == 202
         await gateway.settle()

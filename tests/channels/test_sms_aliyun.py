@@ -457,7 +457,8 @@ async def test_five_hundred_at_once_are_acknowledged_well_inside_700_ms(gateway:
     ack = await peer.push(batch).send(gateway)
     taken = time.perf_counter() - started
     assert ack.ok and taken < 0.7, f"{taken:.3f} s"
-    assert await outcomes(gateway) == {"filed": 500}
+    (kept,) = await gateway.envelopes()
+    assert len(gateway.channel("sms").parse(kept)) == 500
 
 
 async def test_a_provider_that_misbehaves(gateway: RunningGateway) -> None:
@@ -478,16 +479,10 @@ async def test_a_provider_that_misbehaves(gateway: RunningGateway) -> None:
     await push([one | {"sequence_id": None}, two | {"sequence_id": None}])  # from before they had ids: other messages
     assert await outcomes(gateway) == {"filed": 5, "redelivered": 4, "malformed": 1}
     await push([one | {"sequence_id": None}])
-    assert await outcomes(gateway) == {"filed": 5, "redelivered": 5, "malformed": 1}
-
-
-async def test_an_odd_element_is_filed_for_a_person_to_see(gateway: RunningGateway) -> None:
-    peer, at = SmsAliyunPeer("sms", gateway.channel("sms").settings), datetime.now(UTC)
-    batch = [peer.element("路灯不亮", sender="1", message_id="1", at=at), {"content": "电梯停运", "sequence_id": "2"}]
-    for _ in range(2):
-        assert (await peer.push(batch).send(gateway)).ok
-    assert await outcomes(gateway) == {"filed": 2, "redelivered": 2}
-    assert [matter.content for matter in await gateway.matters()] == ["路灯不亮", "电梯停运"]
+    for _ in range(2):  # an element that is nobody's: a person sees it, once
+        await push([one, {"content": "电梯停运", "sequence_id": "9"}])
+    assert await outcomes(gateway) == {"filed": 6, "redelivered": 8, "malformed": 1}
+    assert "电梯停运" in {matter.content for matter in await gateway.matters()}
 
 
 async def test_an_update_goes_by_template_and_the_report_tells_what_became_of_it(

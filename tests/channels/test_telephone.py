@@ -48,14 +48,14 @@ def read(body: object) -> Message:
 @pytest.fixture
 async def gateway(start_gateway: Start) -> AsyncIterator[RunningGateway]:
     def with_desk(document: dict) -> None:
-        document["channels"]["desk"] = {"kind": "telephone", "clients": [CLIENT]}
+        document["channels"]["telephone"] = {"kind": "telephone", "clients": [CLIENT]}
 
     async with start_gateway(with_desk) as running:
         yield running
 
 
 def peer(gateway: RunningGateway) -> TelephonePeer:
-    return TelephonePeer("desk", gateway.channel("desk").settings, key=KEY)
+    return TelephonePeer("telephone", gateway.channel("telephone").settings, key=KEY)
 
 
 async def registered(gateway: RunningGateway, *deliveries: HttpDelivery) -> list[HotlineMatter]:
@@ -253,7 +253,7 @@ async def test_the_core_is_told_from_whom_a_complaint_is_kept_and_a_later_one_ad
     complaint = {"operator": "1021", "caller": {"number_shown": caller}, "content": "投诉接线员"}
     await registered(gateway, desk.post(CALL | complaint, key="1"))
     (matter,) = await registered(gateway, sms.say("补充：工号3021", sender="7", message_id="1", at=AT))
-    assert (matter.about_hotline_staff, matter.withheld_from) == (True, ("1021",))
+    assert (matter.about_hotline_staff, matter.withheld_from) == (True, ("1021", "3021"))
     (filed, *_) = [event["data"] for event in gateway.core.events.values()]
     assert (filed["about_hotline_staff"], filed["withheld_from"]) == (True, ["1021"])
 
@@ -269,7 +269,7 @@ async def test_a_call_and_the_message_after_it_meet_in_one_matter(gateway: Runni
     await gateway.settle()
     call, other, foreign = await gateway.matters()
     assert call.content == "路灯不亮\n\n补充：灯杆编号是A12"
-    assert [message.channel for message in call.messages] == ["desk", "sms"]
+    assert [message.channel for message in call.messages] == ["telephone", "sms"]
     assert (other.content, foreign.content) == ("楼道里有人养鸡", "补充：在北门")
     assert (await gateway.books())["balanced"]
 

@@ -123,7 +123,7 @@ class World:
             "keys": {"file": "data/keys.json"},
             "core": {"url": self.core.url, "secret": secret("core-secret")},
             "dedupe": {"settle_seconds": 0},
-            "replies": {"acknowledge": False},
+            "replies": {"acknowledge": False, "ride": False},
             "channels": {
                 "app": {"kind": "app", "clients": [client]},
                 "wechat": {

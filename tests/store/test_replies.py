@@ -45,8 +45,8 @@ def way(channel: str = "chat", to: str = "900000001", text: str = "已修好", *
     return Way(channel, "bot", CITIZEN.model_copy(update={"value": to}), text, **more)
 
 
-def draft(*ways: Way, id: UUID | None = None, **more: Any) -> Draft:
-    return Draft(id or uuid_utils.compat.uuid7(), ReplyKind.RESULT, ways or (way(),), "zh", "2611230000000014", **more)
+def draft(*ways: Way, **more: Any) -> Draft:
+    return Draft(uuid_utils.compat.uuid7(), ReplyKind.RESULT, ways or (way(),), "zh", "2611230000000014", **more)
 
 
 async def queue(store: Store, one: Draft, wait: float = 0) -> ReplyState:
@@ -159,6 +159,7 @@ async def test_a_node_that_lost_the_lead_writes_nothing(trio: list[Store], by_ha
     await beat(old)
     due = await one_taken(old)
     other = new.replybox("chat")
+    assert not other.lead.held
     await beat(new)
     with pytest.raises(Superseded):
         await other.take({}, NOW, 10)
