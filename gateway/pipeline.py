@@ -219,3 +219,5 @@ class Pipeline:
     async def _end(self, work: Work, outcome: Outcome, reason: str) -> None:
         channel = await self._store.give_up(work, outcome, reason, self._clock())
         self._metrics.outcomes.labels(channel, outcome).inc()
+        if work.stage is Stage.UNPACK:
+            self._filed(work.subject)  # nothing will ride on its acknowledgement

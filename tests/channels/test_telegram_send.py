@@ -10,10 +10,12 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from aiohttp import web
 
@@ -23,9 +25,10 @@ from channels.simulated.telegram import TelegramPeer
 from channels.telegram import Telegram, TelegramSettings
 from channels.telegram_calls import PART, parts
 from gateway.testing import RunningGateway, Start
-from normalizer.model import AttachmentKind, Contact, ContactType, Message, Notice
+from normalizer.model import Assurance, AttachmentKind, Contact, ContactType, Message, Notice
 from normalizer.reply import Outgoing, ReplyKind
 from store.tables import UNREACHABLE
+from tests.channels.test_telegram import bot_server
 from tests.store.conftest import run
 from tests.test_door import only
 
@@ -203,7 +206,9 @@ async def test_without_a_connection_nothing_was_sent() -> None:
 
 @pytest.mark.parametrize("to", ["", "-100123", "@name", "１２"])
 async def test_only_private_chats_are_written_to(to: str) -> None:
-    reply = outgoing().model_copy(update={"to": Contact.model_construct(type=ContactType.TELEGRAM, value=to)})
+    reply = outgoing().model_copy(
+        update={"to": Contact.model_construct(type=ContactType.TELEGRAM, value=to, assurance=Assurance.VERIFIED)}
+    )
     with pytest.raises(Undeliverable, match=r"^address$"):
         await channel(api_base="http://127.0.0.1:9").send(reply, None)  # type: ignore[arg-type]
 
@@ -421,6 +426,18 @@ def test_other_steps_are_only_noticed(update: Any) -> None:
     assert understood(update) == Notice(reason="my_chat_member")
 
 
+# -- npm telegram-test-api, which shares no code with ours -------------------------------------------------------------
+
+
+async def test_the_citizen_of_npm_telegram_test_api_reads_what_is_sent(node_modules: Path) -> None:
+    with bot_server(node_modules) as url:
+        await channel(api_base=url).send(outgoing("已受理，受理编号：2611230000000014😀"), None)  # type: ignore[arg-type]
+        async with httpx.AsyncClient(trust_env=False) as client:
+            told = (await client.post(f"{url}/getUpdates", json={"token": TOKEN, "chatId": CITIZEN})).json()
+    ((chat, text),) = [(one["message"]["chat_id"], one["message"]["text"]) for one in told["result"]]
+    assert (int(chat), text) == (CITIZEN, "已受理，受理编号：2611230000000014😀")
+
+
 # -- through the running gateway ---------------------------------------------------------------------------------------
 
 
@@ -435,8 +452,9 @@ async def talking(start_gateway: Start, api: FakeBotApi) -> AsyncIterator[tuple[
         yield gateway, TelegramPeer("telegram", gateway.channel("telegram").settings)
 
 
-async def test_a_conversation_both_ways(start_gateway: Start) -> None:
+async def test_a_conversation_both_ways(start_gateway: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Words, an album and an edit are one matter and one event; he gets its number once, and none when he has blocked us."""
+    monkeypatch.setattr("gateway.filing.GRACE", timedelta())
     photo = [{"file_id": "photos/1.jpg", "file_unique_id": "u", "width": 9, "height": 9}]
     files = {"photos/1.jpg": b"\xff\xd8\xff" + b"x" * 99}
     async with FakeBotApi(files=files).running() as api, talking(start_gateway, api) as (gateway, peer):

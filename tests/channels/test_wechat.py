@@ -26,6 +26,7 @@ from channels.simulated.wechat import ACCOUNT, WeChatPeer, envelope_xml, openid
 from channels.testing import Cases, Expected, check_channel
 from channels.wechat import WeChat, WeChatSettings
 from normalizer.model import AttachmentKind, CoordinateSystem, Envelope, Kept, Message, Notice, Parsed
+from tests.channels.chats import FakeWeChat
 
 NOW = datetime(2026, 11, 22, 3, 4, 5, tzinfo=UTC)
 REQUIRED = {
@@ -768,5 +769,13 @@ def cases(gateway: Any) -> Cases:
     )
 
 
-async def test_conformance(gateway: Any) -> None:
-    await check_channel("wechat", cases(gateway), gateway)
+async def test_conformance(start_gateway: Any) -> None:
+    async with FakeWeChat("wx0123456789abcdef", "").running() as fake:
+        fake.media |= {"media-1": b"\xff\xd8\xff\xe0", "media-2": b"#!AMR\n"}
+
+        def change(document: dict[str, Any]) -> None:
+            document["channels"]["wechat"] |= {"api_base": fake.url}
+
+        async with start_gateway(change) as gateway:
+            fake._secret = (gateway.secrets / "wechat-app-secret").read_text()
+            await check_channel("wechat", cases(gateway), gateway)

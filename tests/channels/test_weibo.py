@@ -24,6 +24,7 @@ from channels.simulated.weibo import ACCOUNT, WeiboPeer, created_at
 from channels.testing import Cases, Expected, check_channel
 from channels.weibo import Weibo, WeiboSettings
 from normalizer.model import AttachmentKind, CoordinateSystem, Envelope, Kept, Message, Notice, Parsed
+from tests.channels.chats import FakeWeibo
 
 NOW = datetime(2026, 11, 22, 3, 4, 5, tzinfo=UTC)
 REQUIRED = {"app_secret": "7e01cbb7b3a4b1f4c0", "access_token": "2.00AbCdEfGhIjKl"}
@@ -503,5 +504,13 @@ def cases(gateway: Any) -> Cases:
     )
 
 
-async def test_conformance(gateway: Any) -> None:
-    await check_channel("weibo", cases(gateway), gateway)
+async def test_conformance(start_gateway: Any) -> None:
+    async with FakeWeibo("").running() as fake:
+        fake.media |= {"821804469": b"\xff\xd8\xff\xe0", "821804470": b"#!AMR\n"}
+
+        def change(document: dict[str, Any]) -> None:
+            document["channels"]["weibo"] |= {"api_base": fake.url, "upload_base": fake.url}
+
+        async with start_gateway(change) as gateway:
+            fake.token = (gateway.secrets / "weibo-access-token").read_text()
+            await check_channel("weibo", cases(gateway), gateway)
