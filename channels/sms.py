@@ -55,9 +55,18 @@ class UnsignedSms(Webhook[S]):
     #: Hundreds of messages come in one delivery.
     max_body = 1024 * 1024
     conversational = True
-    reaches = frozenset({ContactType.PHONE})
     #: How long the provider may take over one message of ours.
     send_seconds: ClassVar[float] = 15.0
+
+    @property
+    def reaches(self) -> frozenset[ContactType]:  # type: ignore[override]  # read only, and it depends on the settings
+        """Telephones, once there is a template to write by."""
+        return frozenset({ContactType.PHONE}) if self.writes else frozenset()
+
+    @property
+    @abstractmethod
+    def writes(self) -> bool:
+        """Whether the settings say how to write back."""
 
     def authenticate(self, request: Request) -> Admission:
         """Nothing to be checked is left: only this path leads here, and the caller's address was looked at."""

@@ -100,6 +100,11 @@ class SmsAliyun(UnsignedSms[SmsAliyunSettings]):
     Settings = SmsAliyunSettings
     summary = "SMS by Aliyun (webhook)"
 
+    @property
+    def writes(self) -> bool:
+        """With an approved template."""
+        return self.settings.template_code is not None
+
     def apparent_sender(self, body: bytes) -> str:
         """The number, where the whole batch is one citizen's."""
         try:

@@ -92,6 +92,11 @@ class SmsTencent(UnsignedSms[SmsTencentSettings]):
     Settings = SmsTencentSettings
     summary = "SMS by Tencent Cloud (webhook)"
 
+    @property
+    def writes(self) -> bool:
+        """With an approved template."""
+        return self.settings.template_id is not None
+
     def apparent_sender(self, body: bytes) -> str:
         """The number that wrote."""
         try:

@@ -129,13 +129,13 @@ def start_gateway(tmp_path: Path) -> Start:
 
 @pytest.fixture
 async def gateway(start_gateway: Start) -> AsyncIterator[RunningGateway]:
-    """A running gateway with one channel of every built-in kind."""
+    """A running gateway with the channels of ``settings``."""
     async with start_gateway() as running_gateway:
         yield running_gateway
 
 
 def settings(core_url: str) -> dict[str, Any]:
-    """A configuration on free ports, with one channel of every built-in kind."""
+    """A configuration on free ports, with six channels; a test adds others, or takes some away."""
 
     def secret(name: str) -> dict[str, str]:
         return {"file": f"secrets/{name}"}

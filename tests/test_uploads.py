@@ -34,7 +34,7 @@ def configured(document: dict) -> None:
         {"id": "other", "key_hash": key_hash(OTHER), "scopes": ["messages:write"]},
         {"id": "reader", "key_hash": key_hash(READER), "scopes": ["messages:read"]},
     ]
-    market = {"id": "market", "key_hash": key_hash(MARKET), "scopes": ["transfers:write"]}
+    market = {"id": "city-app", "key_hash": key_hash(MARKET), "scopes": ["transfers:write"]}
     document["channels"]["partner"] = {"kind": "partner", "clients": [market]}
     document["core"]["clients"] = [{"id": "core", "key_hash": key_hash(CORE), "scopes": ["attachments:read"]}]
 

@@ -11,6 +11,8 @@ from channels.simulated import Delivery, Peer
 from channels.simulated.app import AppPeer
 from channels.simulated.open311 import Open311Peer
 from channels.simulated.partner import PartnerPeer
+from channels.simulated.sms_aliyun import SmsAliyunPeer
+from channels.simulated.sms_tencent import SmsTencentPeer
 from channels.simulated.sms_twilio import SmsTwilioPeer
 from channels.simulated.smtp import SmtpPeer
 from channels.simulated.telegram import TelegramPeer
@@ -40,6 +42,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
         "The bus stop at Science Avenue has no shelter. Could the city please add one?",
         "地铁2号线施工围挡占了盲道，视障人士无法通行。",
     ),
+    "sms_aliyun": ("桥东路公交站台玻璃碎了，容易扎到人。",),
+    "sms_tencent": ("和平里二区垃圾桶满了三天没人清运。",),
     "app": (
         "我要投诉某某健身房突然关门，办的年卡不给退费。",
         "城东加油站附近有刺鼻气味，担心是泄漏。",
@@ -58,6 +62,8 @@ _PEERS: Mapping[str, Callable[..., Peer]] = {
     "wechat": WeChatPeer,
     "weibo": WeiboPeer,
     "sms_twilio": SmsTwilioPeer,
+    "sms_aliyun": SmsAliyunPeer,
+    "sms_tencent": SmsTencentPeer,
     "smtp": SmtpPeer,
     "telegram": TelegramPeer,
     "app": AppPeer,

@@ -610,7 +610,7 @@ async def test_429_is_honoured(body: bytes, waits: float, monkeypatch: pytest.Mo
 
     keeper, api = Keeper(), BotApi([(429, body), batch(*numbered(7))])
     async with api.running():
-        monkeypatch.setattr(telegram.asyncio, "sleep", lambda s: record(s) if s >= 1 else sleep(s))
+        monkeypatch.setattr(asyncio, "sleep", lambda s: record(s) if s >= 1 else sleep(s))
         await poll(api, keeper, kept=1, rounds=3)
     assert slept == [waits]
 

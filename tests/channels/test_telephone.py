@@ -260,17 +260,24 @@ async def test_the_core_is_told_from_whom_a_complaint_is_kept_and_a_later_one_ad
 
 async def test_a_call_and_the_message_after_it_meet_in_one_matter(gateway: RunningGateway) -> None:
     desk, sms = peer(gateway), SmsTwilioPeer("sms", gateway.channel("sms").settings, public_url=PUBLIC_URL)
-    (caller,) = parse_qs(sms.say("x", sender="8", message_id="0", at=AT).body.decode())["From"]
-    await registered(gateway, desk.post(CALL | {"caller": {"contact_number": caller}}, key="1"))
-    for label, text in {"2": "补充：灯杆编号是A12", "3": "楼道里有人养鸡"}.items():
-        assert (await sms.say(text, sender="8", message_id=label, at=AT).send(gateway)).ok
-        await gateway.settle()
-    assert (await sms.say("补充：在北门", sender="9", message_id="4", at=AT).send(gateway)).ok
-    await gateway.settle()
-    call, other, foreign = await gateway.matters()
-    assert call.content == "路灯不亮\n\n补充：灯杆编号是A12"
+    (number_of_8,) = parse_qs(sms.say("x", sender="8", message_id="0", at=AT).body.decode())["From"]
+    caller = {"caller": {"contact_number": number_of_8}}
+    await registered(gateway, desk.post(CALL | caller | {"source_id": "C0"}, key="0"))
+    await registered(gateway, desk.post(CALL | caller | {"content": "井盖松动"}, key="1"))
+    said = [("8", "楼道里有人养鸡"), ("8", "补充：编号是A12"), ("9", "水管爆裂"), ("9", "补充：在北门")]
+    numbered = enumerate(said, 1)
+    await registered(gateway, *(sms.say(text, sender=who, message_id=str(n), at=AT) for n, (who, text) in numbered))
+    matters = await gateway.matters()
+    assert [matter.content for matter in matters] == [
+        "路灯不亮",
+        "井盖松动\n\n补充：编号是A12",
+        "楼道里有人养鸡",
+        "水管爆裂",
+        "补充：在北门",
+    ]
+    call = matters[1]
     assert [message.channel for message in call.messages] == ["telephone", "sms"]
-    assert (other.content, foreign.content) == ("楼道里有人养鸡", "补充：在北门")
+    assert (call.contacts_30d, call.matters_30d, call.times_this_matter) == (2, 2, 2)
     assert (await gateway.books())["balanced"]
 
 

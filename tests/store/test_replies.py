@@ -40,6 +40,9 @@ LATER = NOW + timedelta(seconds=30)
 CITIZEN = Contact(type=ContactType.TELEGRAM, value="900000001", assurance="verified")
 NEUTRAL = "您的诉求有新的答复"
 
+#: Where nothing is written that the two databases spell differently.
+on_a_file = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+
 
 def way(channel: str = "chat", to: str = "900000001", text: str = "已修好", **more: Any) -> Way:
     return Way(channel, "bot", CITIZEN.model_copy(update={"value": to}), text, **more)
@@ -100,6 +103,7 @@ async def test_a_reply_is_queued_once_and_sent_once(store: Store) -> None:
     assert await queue(store, one) == "sent" and await taken(store) == []
 
 
+@on_a_file
 async def test_a_word_of_delivery_with_the_answer(store: Store) -> None:
     await queue(store, draft())
     await (await box_of(store)).sent(await one_taken(store), Sent("provider-1", delivered=True), NOW)
@@ -120,6 +124,7 @@ async def test_what_surely_did_not_go_out_is_tried_again_when_it_is_time(store: 
     assert (await one_taken(store, at=LATER)).attempts == 1
 
 
+@on_a_file
 async def test_a_clock_that_was_put_back_holds_up_nothing(store: Store) -> None:
     await queue(store, draft())
     ahead = NOW + timedelta(days=300)
@@ -197,6 +202,7 @@ async def test_one_recipient_gets_his_replies_one_after_the_other(store: Store) 
     assert (await one_taken(store, at=LATER, under_way=[stranger.id])).outgoing.id == second.id
 
 
+@on_a_file
 async def test_nobody_waits_for_another_channel(store: Store) -> None:
     await queue(store, draft())
     await queue(store, draft(way("sms")))
@@ -219,6 +225,7 @@ async def test_refused_it_goes_the_next_way_with_that_ways_words(store: Store) -
     assert await state(store) == ("failed", "no_number")
 
 
+@on_a_file
 async def test_without_a_way_it_failed_from_the_start(store: Store) -> None:
     one = Draft(uuid_utils.compat.uuid7(), ReplyKind.RESULT, (), "zh")
     assert [await queue(store, one), await queue(store, one)] == ["failed", "failed"]
@@ -234,6 +241,7 @@ async def test_who_blocked_us_is_not_written_to_there(store: Store) -> None:
     assert len(await taken(store, "sms")) == 1, "only there"
 
 
+@on_a_file
 @pytest.mark.parametrize("step", ["message", "notice"])
 async def test_who_comes_back_may_be_written_to(store: Store, step: str) -> None:
     whose = recipient(store._keyring, "chat", "bot", CITIZEN)
@@ -247,6 +255,7 @@ async def test_who_comes_back_may_be_written_to(store: Store, step: str) -> None
     assert len(await taken(store)) == 1 and await run(store, select(UNREACHABLE)) == []
 
 
+@on_a_file
 async def test_a_notice_shuts_the_door_and_says_why(store: Store) -> None:
     gone = Notice(reason="unsubscribed", account="bot", sender=CITIZEN, reachable=False)
     await store.unpack(await unpacking(store, parsed=gone, channel="chat"))
@@ -257,6 +266,7 @@ async def test_a_notice_shuts_the_door_and_says_why(store: Store) -> None:
 # -- reports -----------------------------------------------------------------------------------------------------------
 
 
+@on_a_file
 @pytest.mark.parametrize(
     ("told", "reason", "expected"),
     [
@@ -331,6 +341,7 @@ async def test_the_window_that_closes_first_is_used_up_first(store: Store) -> No
     assert await windows(store) == {"menu": 0, "message": 0, "free": None}
 
 
+@on_a_file
 async def test_a_window_closes(store: Store) -> None:
     await opens(store, "message", ago=99)
     assert await used(store, NOW) == "message"
@@ -347,6 +358,7 @@ async def test_a_step_opens_it_anew_and_an_older_one_that_comes_late_does_not_sh
     assert await used(store, NOW + timedelta(seconds=60)) == "message"
 
 
+@on_a_file
 @pytest.mark.parametrize("how", ["put off", "refused"])
 async def test_what_did_not_go_out_has_used_nothing(store: Store, how: str) -> None:
     await opens(store, "message")
@@ -369,6 +381,7 @@ async def test_a_window_that_was_opened_anew_meanwhile_gets_nothing_back(store: 
     assert await windows(store) == {"message": 2}
 
 
+@on_a_file
 async def test_what_may_have_gone_out_has_used_its_place(store: Store) -> None:
     await opens(store, "message")
     await queue(store, draft())
@@ -376,6 +389,7 @@ async def test_what_may_have_gone_out_has_used_its_place(store: Store) -> None:
     assert await windows(store) == {"message": 1}
 
 
+@on_a_file
 async def test_a_message_opens_the_window_that_it_names(store: Store) -> None:
     ready = await unpacking(store, message(account="bot", sender=CITIZEN, opens="message"), channel="chat")
     ready = type(ready)(ready.work, ready.envelope, ready.parsed, ready.at, LIMITS)
@@ -446,6 +460,7 @@ async def test_what_has_just_gone_out_with_an_acknowledgement_is_not_begun(store
     assert begun is None and await state(store) == ("sent", RODE) and await windows(store) == {"message": 2}
 
 
+@on_a_file
 async def test_nothing_rides_where_there_is_nothing(store: Store) -> None:
     silent = await unpacked(store, message(sender=sender("silent")), channel="chat")
     assert await store.ride("chat", silent.id, NOW) is None

@@ -26,6 +26,9 @@ from tests.store.conftest import NOW, SENDER, filed, message, new_matter, run, s
 
 LATER = NOW + timedelta(hours=1)
 
+#: Where nothing is written that the two databases spell differently.
+on_a_file = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+
 
 def update(
     matter: HotlineMatter | UUID, kind: str = "result", key: str = "k", body: bytes = b"", **content: Any
@@ -71,6 +74,7 @@ async def test_the_same_key_and_body_get_the_same_answer(store: Store) -> None:
     assert (await count(store, UPDATES), await count(store, REPLIES)) == (1, 1)
 
 
+@on_a_file
 @pytest.mark.parametrize(
     ("content", "composing", "state"),
     [({}, compose, "queued"), ({"text": ""}, compose, "sent"), ({}, nobody, "failed")],
@@ -179,6 +183,7 @@ async def test_a_question_is_answered_by_the_next_message(store: Store) -> None:
     assert filing.matter is not None and "北门第三根" in filing.matter.content
 
 
+@on_a_file
 async def test_an_answer_may_name_the_question(store: Store) -> None:
     matter = await filed(store)
     question = await tell(store, update(matter, "question"))
@@ -187,6 +192,7 @@ async def test_an_answer_may_name_the_question(store: Store) -> None:
     assert filing.verdict.answers == question.update_id and await steps(store) == {}
 
 
+@on_a_file
 @pytest.mark.parametrize("kind", ["result", "closed", "not_accepted"])
 async def test_what_is_done_asks_nothing_any_more(store: Store, kind: str) -> None:
     matter = await filed(store)
@@ -207,6 +213,7 @@ async def test_a_closed_matter_may_still_be_asked_about_by_a_return_visit(store:
     assert set(await steps(store)) == {"closed_at", "evaluated_at"}
 
 
+@on_a_file
 @pytest.mark.parametrize(
     ("told", "text", "act", "left"),
     [
