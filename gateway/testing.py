@@ -129,13 +129,13 @@ def start_gateway(tmp_path: Path) -> Start:
 
 @pytest.fixture
 async def gateway(start_gateway: Start) -> AsyncIterator[RunningGateway]:
-    """A running gateway with the channels of ``settings``."""
+    """A running gateway with one channel of every built-in kind."""
     async with start_gateway() as running_gateway:
         yield running_gateway
 
 
 def settings(core_url: str) -> dict[str, Any]:
-    """A configuration on free ports, with six channels; a test adds others, or takes some away."""
+    """A configuration on free ports, with one channel of every built-in kind."""
 
     def secret(name: str) -> dict[str, str]:
         return {"file": f"secrets/{name}"}
@@ -166,6 +166,16 @@ def settings(core_url: str) -> dict[str, Any]:
                 "account_sid": "AC0123456789abcdef0123456789abcdef",
                 "auth_token": secret("sms-auth-token"),
                 "number": "+15005550006",
+            },
+            "sms_aliyun": {
+                "kind": "sms_aliyun",
+                "path_secret": secret("aliyun-path"),
+                "allowed_networks": ["127.0.0.0/8"],
+            },
+            "sms_tencent": {
+                "kind": "sms_tencent",
+                "path_secret": secret("tencent-path"),
+                "allowed_networks": ["127.0.0.0/8"],
             },
             "mailbox": {"kind": "smtp", "listen": "127.0.0.1:0", "recipients": ["mayor@example.gov.cn"]},
             "telegram": {

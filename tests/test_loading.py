@@ -218,9 +218,14 @@ def test_all_faults_are_told_at_once_in_order_of_lines(tmp_path: Path) -> None:
 # -- Secrets -----------------------------------------------------------------------------------------------------------
 
 
+#: Lists of programs that may call, each with a key.
+CLIENTS = (("app", "clients"), ("telephone", "clients"), ("partner", "clients"), ("open311", "api_keys"))
+
+
 def secret_settings() -> list[Any]:
     """Every secret of every built-in kind and of the top sections, from the models, and whether it may be left out."""
-    found = {("core", "secret"): False, ("server", "token"): True, ("channels", "app", "clients", 0, "key_hash"): False}
+    found: dict[tuple[Any, ...], bool] = {("core", "secret"): False, ("server", "token"): True}
+    found |= {("channels", *of_clients, 0, "key_hash"): False for of_clients in CLIENTS}
     for name, values in settings("http://127.0.0.1:1/")["channels"].items():
         schema = load(values["kind"]).Settings.model_json_schema()
         for key, shape in schema["properties"].items():
@@ -237,7 +242,7 @@ def test_the_secrets_of_all_kinds_are_found() -> None:
     in_use = {
         ("channels", name, key) for name, channel in values.items() for key in channel if "file" in str(channel[key])
     }
-    assert in_use - {("channels", "app", "clients")} <= named
+    assert in_use - {("channels", *of_clients) for of_clients in CLIENTS} <= named
 
 
 BAD_SECRETS = {
