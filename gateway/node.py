@@ -227,7 +227,7 @@ class Node:
 
     async def _under_way(self) -> int:
         work, events = await self.store.pending(), await self.store.waiting_events()
-        return work or events or await self.store.waiting_replies() or await self.store.waiting_media()
+        return work or events or await self.store.untried_replies() or await self.store.untried_media()
 
     def _works(self, channel: str, health: Health) -> bool:
         listens = self.channels[channel].listens

@@ -20,6 +20,8 @@ from channels.base import AnyChannel
 from normalizer.model import Envelope, HotlineMatter
 
 PUBLIC_URL = "https://hotline.example"
+#: Where nobody listens: no test reaches a real provider.
+NOWHERE = "http://127.0.0.1:1"
 
 
 class RunningGateway:
@@ -154,18 +156,22 @@ def settings(core_url: str) -> dict[str, Any]:
                 "token": secret("wechat-token"),
                 "encoding_aes_key": secret("wechat-aes-key"),
                 "app_secret": secret("wechat-app-secret"),
+                "api_base": NOWHERE,
             },
             "weibo": {
                 "kind": "weibo",
                 "app_secret": secret("weibo-app-secret"),
                 "access_token": secret("weibo-access-token"),
                 "path_secret": secret("weibo-path"),
+                "api_base": NOWHERE,
+                "upload_base": NOWHERE,
             },
             "sms": {
                 "kind": "sms_twilio",
                 "account_sid": "AC0123456789abcdef0123456789abcdef",
                 "auth_token": secret("sms-auth-token"),
                 "number": "+15005550006",
+                "api_base": NOWHERE,
             },
             "sms_aliyun": {
                 "kind": "sms_aliyun",
@@ -182,6 +188,7 @@ def settings(core_url: str) -> dict[str, Any]:
                 "kind": "telegram",
                 "bot_token": secret("telegram-bot-token"),
                 "secret_token": secret("telegram-secret-token"),
+                "api_base": NOWHERE,
             },
             "app": {
                 "kind": "app",

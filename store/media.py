@@ -182,6 +182,7 @@ def _tell(connection: Connection, fetcher: Fetcher, file: DueFile, matter: Hotli
         owe_event(connection, file.id, filing, fetcher.sinks, at)
 
 
-def waiting(connection: Connection) -> int:
-    """Files that are still to be fetched, on all channels."""
-    return connection.execute(select(func.count()).select_from(MEDIA).where(QUEUED)).scalar_one()
+def untried(connection: Connection) -> int:
+    """Files that nobody has tried to fetch yet, on all channels."""
+    fresh = select(func.count()).select_from(MEDIA).where(QUEUED, MEDIA.c.attempts == 0)
+    return connection.execute(fresh).scalar_one()

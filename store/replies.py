@@ -352,6 +352,7 @@ def ride(connection: Connection, channel: str, envelope_id: UUID, now: datetime)
     return Outgoing.model_validate(row.content["outgoing"])
 
 
-def waiting(connection: Connection) -> int:
-    """Replies that wait or are being sent, on all channels."""
-    return connection.execute(select(func.count()).select_from(REPLIES).where(or_(QUEUED, SENDING))).scalar_one()
+def untried(connection: Connection) -> int:
+    """Replies that nobody has tried to send yet, or that are being sent, on all channels."""
+    fresh = or_(and_(QUEUED, REPLIES.c.attempts == 0), SENDING)
+    return connection.execute(select(func.count()).select_from(REPLIES).where(fresh)).scalar_one()

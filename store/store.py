@@ -281,9 +281,9 @@ class Store:
         """What API clients uploaded."""
         return Uploads(self._database)
 
-    async def waiting_media(self) -> int:
-        """Files that are still to be fetched."""
-        return await self._database.read(media.waiting, seconds=ASKING_SECONDS)
+    async def untried_media(self) -> int:
+        """Files that nobody has tried to fetch yet."""
+        return await self._database.read(media.untried, seconds=ASKING_SECONDS)
 
     async def ride(self, channel: str, envelope_id: UUID, now: datetime) -> Outgoing | None:
         """The reply to what an envelope held, sent with its acknowledgement; see :func:`store.replies.ride`."""
@@ -301,9 +301,9 @@ class Store:
             lambda connection: updates.updates_of(connection, matter_id), seconds=ASKING_SECONDS
         )
 
-    async def waiting_replies(self) -> int:
-        """Replies that wait or are being sent."""
-        return await self._database.read(replies.waiting, seconds=ASKING_SECONDS)
+    async def untried_replies(self) -> int:
+        """Replies that nobody has tried to send yet, or that are being sent."""
+        return await self._database.read(replies.untried, seconds=ASKING_SECONDS)
 
     # -- books -----------------------------------------------------------------------------------------------------
 

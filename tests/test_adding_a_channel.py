@@ -20,7 +20,9 @@ def files() -> dict[str, str]:
 
 def run(*command: str, folder: Path, path: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": f"{path}{os.pathsep}{folder}"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=170, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=170, check=False
+    )
 
 
 @pytest.fixture

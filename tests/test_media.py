@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from sqlalchemy import select
 
 from channels.base import Channel, File, State
 from channels.errors import Missing, Unavailable
@@ -19,12 +20,14 @@ from gateway.media import GIVE_UP, Media, media_type_of
 from gateway.outward import ChannelState
 from normalizer.model import AttachmentKind, Envelope, Parsed
 from store.store import Store
+from store.tables import MEDIA
 from tests.handing import Clock
+from tests.postgres import postgresql
 from tests.store import conftest as build
 from tests.store.conftest import key_file, opened, postgresql_url, store, url
 from tests.store.test_media import PICTURE, SECOND, matter_of, with_files
 
-__all__ = ["key_file", "opened", "postgresql_url", "store", "url"]
+__all__ = ["key_file", "opened", "postgresql", "postgresql_url", "store", "url"]
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 Answer = Callable[[str, int], File]
@@ -92,7 +95,7 @@ async def test_it_is_fetched_typed_by_its_content_and_kept_sealed(store: Store, 
 
 
 async def _none_waits(store: Store) -> bool:
-    return not await store.waiting_media()
+    return not await build.run(store, select(MEDIA.c.id).where(MEDIA.c.state == "queued"))
 
 
 async def test_what_fails_is_tried_again_and_others_are_not_held_up(store: Store, tmp_path: Path, clock: Clock) -> None:
@@ -146,7 +149,7 @@ async def test_a_provider_that_hangs_costs_its_own_file_only(
     album = Album(lambda reference, _: File(PNG, name="hang" if reference == "media:one" else None))
     async with fetching(store, album, tmp_path / "files", clock):
         await until(lambda: _held(store, [False, True]))
-    assert await store.waiting_media() == 1
+    assert await store.untried_media() == 1
 
 
 @pytest.mark.parametrize(
