@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,9 @@ from store.opening import Standby, open_store
 from store.store import Store
 
 log = structlog.get_logger(__name__)
+
+#: What is tried again within this time counts as under way.
+SOON = timedelta(seconds=1)
 
 
 class Role(StrEnum):
@@ -227,7 +231,7 @@ class Node:
 
     async def _under_way(self) -> int:
         work, events = await self.store.pending(), await self.store.waiting_events()
-        return work or events or await self.store.untried_replies() or await self.store.untried_media()
+        return work or events or await self.store.outward(self.clock() + SOON)
 
     def _works(self, channel: str, health: Health) -> bool:
         listens = self.channels[channel].listens

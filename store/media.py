@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, func, or_, select, text, update
+from sqlalchemy import Connection, and_, func, or_, select, text, update
 
 from normalizer.ids import derived
 from normalizer.model import Attachment, HotlineMatter, Outcome, Verdict
@@ -182,7 +182,7 @@ def _tell(connection: Connection, fetcher: Fetcher, file: DueFile, matter: Hotli
         owe_event(connection, file.id, filing, fetcher.sinks, at)
 
 
-def untried(connection: Connection) -> int:
-    """Files that nobody has tried to fetch yet, on all channels."""
-    fresh = select(func.count()).select_from(MEDIA).where(QUEUED, MEDIA.c.attempts == 0)
-    return connection.execute(fresh).scalar_one()
+def under_way(connection: Connection, soon: datetime) -> int:
+    """Files that nobody has tried to fetch yet, or that are tried again before ``soon``; on all channels."""
+    fresh = and_(QUEUED, or_(MEDIA.c.attempts == 0, MEDIA.c.not_before <= soon))
+    return connection.execute(select(func.count()).select_from(MEDIA).where(fresh)).scalar_one()

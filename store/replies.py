@@ -352,7 +352,7 @@ def ride(connection: Connection, channel: str, envelope_id: UUID, now: datetime)
     return Outgoing.model_validate(row.content["outgoing"])
 
 
-def untried(connection: Connection) -> int:
-    """Replies that nobody has tried to send yet, or that are being sent, on all channels."""
-    fresh = or_(and_(QUEUED, REPLIES.c.attempts == 0), SENDING)
-    return connection.execute(select(func.count()).select_from(REPLIES).where(fresh)).scalar_one()
+def under_way(connection: Connection, soon: datetime) -> int:
+    """Replies that are being sent, that nobody has tried yet, or that are tried again before ``soon``; on all channels."""
+    fresh = and_(QUEUED, or_(REPLIES.c.attempts == 0, REPLIES.c.not_before <= soon))
+    return connection.execute(select(func.count()).select_from(REPLIES).where(or_(fresh, SENDING))).scalar_one()

@@ -281,10 +281,6 @@ class Store:
         """What API clients uploaded."""
         return Uploads(self._database)
 
-    async def untried_media(self) -> int:
-        """Files that nobody has tried to fetch yet."""
-        return await self._database.read(media.untried, seconds=ASKING_SECONDS)
-
     async def ride(self, channel: str, envelope_id: UUID, now: datetime) -> Outgoing | None:
         """The reply to what an envelope held, sent with its acknowledgement; see :func:`store.replies.ride`."""
         return await self._database.write(lambda connection: replies.ride(connection, channel, envelope_id, now))
@@ -301,9 +297,13 @@ class Store:
             lambda connection: updates.updates_of(connection, matter_id), seconds=ASKING_SECONDS
         )
 
-    async def untried_replies(self) -> int:
-        """Replies that nobody has tried to send yet, or that are being sent."""
-        return await self._database.read(replies.untried, seconds=ASKING_SECONDS)
+    async def outward(self, soon: datetime) -> int:
+        """Replies and files that are under way, or tried before ``soon``; what a provider that is away owes, waits."""
+
+        def transaction(connection: Connection) -> int:
+            return replies.under_way(connection, soon) + media.under_way(connection, soon)
+
+        return await self._database.read(transaction, seconds=ASKING_SECONDS)
 
     # -- books -----------------------------------------------------------------------------------------------------
 

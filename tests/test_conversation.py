@@ -39,7 +39,7 @@ class Talk:
         assert (await self._peer.update(message).send(self.gateway)).ok
         async with asyncio.timeout(20):
             store = self.gateway.node.store
-            while await store.pending() or await store.untried_replies():
+            while await store.pending() or await store.outward(datetime.now(UTC)):
                 await asyncio.sleep(0.01)
 
     async def updates(self, matter: HotlineMatter, kind: str, text: str = "", key: str = "") -> httpx.Response:

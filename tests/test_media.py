@@ -149,7 +149,7 @@ async def test_a_provider_that_hangs_costs_its_own_file_only(
     album = Album(lambda reference, _: File(PNG, name="hang" if reference == "media:one" else None))
     async with fetching(store, album, tmp_path / "files", clock):
         await until(lambda: _held(store, [False, True]))
-    assert await store.untried_media() == 1
+    assert await store.outward(build.NOW) == 1
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ async def test_a_missing_file_stays_visible(store: Store) -> None:
     (file,) = await box.due(NOW, 10)
     await box.missing(file, "gone", NOW)
     assert (await matter_of(store)).attachments[0].availability == "missing"
-    assert await box.due(NOW, 10) == [] and await store.untried_media() == 0
+    assert await box.due(NOW, 10) == [] and await store.outward(NOW) == 0
     with pytest.raises(Superseded):
         await box.fetched(file, HELD, NOW)
 

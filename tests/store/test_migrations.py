@@ -44,6 +44,8 @@ from tests.store.test_schema import drift
 ROWS = 3
 #: Every step is tried with FAULTS=full; else some, spread from the first to the last.
 STRIDE = 1 if os.environ.get("FAULTS") == "full" else 9
+#: Who works on the store: nodes that are not there any more are forgotten when it is opened.
+PASSING = {"nodes", "leads"}
 #: A migration has more steps than this.
 MANY = 20
 
@@ -148,7 +150,8 @@ async def the_next_start_finishes_it(url: str, key_file: Path, before: dict[str,
     store = await open_store(url, key_file, migrate=True)
     assert await store._database.read(drift) == []
     after = await store._database.read(counts)
-    assert {name: number for name, number in before.items() if after.get(name, number) < number} == {}
+    lost = {name: number for name, number in before.items() if after.get(name, number) < number}
+    assert lost.keys() <= PASSING
     kept = envelope()
     await store.keep(kept)
     assert await store.envelope(kept.id) == kept

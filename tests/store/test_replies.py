@@ -96,10 +96,10 @@ async def test_a_reply_is_queued_once_and_sent_once(store: Store) -> None:
     assert [await queue(store, one), await queue(store, one)] == ["queued", "queued"]
     due = await one_taken(store)
     assert (due.outgoing.id, due.outgoing.text, due.outgoing.to, due.attempts) == (one.id, "已修好", CITIZEN, 0)
-    assert await state(store) == ("sending", None) and await store.untried_replies() == 1
+    assert await state(store) == ("sending", None) and await store.outward(NOW) == 1
     assert await taken(store, under_way=[one.id]) == [], "it is on its way"
     await (await box_of(store)).sent(due, Sent("provider-1"), NOW)
-    assert await state(store) == ("sent", None) and await store.untried_replies() == 0
+    assert await state(store) == ("sent", None) and await store.outward(NOW) == 0
     assert await queue(store, one) == "sent" and await taken(store) == []
 
 
