@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import structlog
 from sqlalchemy import Connection, inspect, select, text
+from uuid_utils.compat import uuid7
 
 from normalizer.model import (
     Assurance,
@@ -24,16 +26,21 @@ from normalizer.model import (
     ContactType,
     Envelope,
     Message,
+    Notice,
     Outcome,
     Place,
 )
+from normalizer.reply import Limit, ReplyKind
 from store.envelopes import StateWrite
 from store.errors import BindingReused, KeyFileError, StateChanged
 from store.keys import Keyring
+from store.media import Held, queue_media
 from store.messages import Unpacking
 from store.store import Store
-from store.tables import METADATA
-from store.values import Stage
+from store.tables import MESSAGES, METADATA
+from store.updates import Update
+from store.uploads import Upload
+from store.values import Draft, Filing, Stage, Way
 from tests.store.conftest import (
     NOW,
     Open,
@@ -45,6 +52,7 @@ from tests.store.conftest import (
     new_matter,
     run,
     sqlite_url,
+    unpacking,
     work_of,
 )
 
@@ -250,6 +258,8 @@ async def whole_day(store: Store) -> list[BaseException]:
     await store.give_up(fails, Outcome.FAILED, "bug", NOW)
     await store.requeue(first.id, NOW)
 
+    await told_and_fetched(store, filing)
+
     (event,) = await due(store)
     await store.outbox().postponed(event, "core_down", NOW, NOW)
     await store.outbox().delivered((await due(store))[0], NOW, "2026-117")
@@ -259,6 +269,26 @@ async def whole_day(store: Store) -> list[BaseException]:
     await store.give_up(await work_of(store, broken.id), Outcome.MALFORMED, "xml", NOW)
     assert (await store.reconcile()).balanced
     return errors
+
+
+async def told_and_fetched(store: Store, filing: Filing) -> None:
+    """The way back, and what he sent beside words."""
+    matter, to = filing.matter, contact(ContactType.PHONE, "phone")
+    assert matter is not None
+    (row,) = await run(store, select(MESSAGES.c.id).where(MESSAGES.c.matter_id == matter.matter_id).limit(1))
+    picture = Attachment(id="0", kind=AttachmentKind.IMAGE, reference=CANARIES["reference"])
+    await store._database.write(lambda connection: queue_media(connection, "letters", row.id, (picture,), NOW))
+    ways = (Way("letters", "desk", to, CANARIES["text"]), Way("letters", "desk", to, CANARIES["title"]))
+    content = {"text": CANARIES["text"], "reason": CANARIES["title"], "unit": CANARIES["unit"]}
+    kind = ReplyKind.QUESTION
+    asked = Update(uuid7(), matter.matter_id, kind, "core", Binding(CANARIES["binding"], bytes(32)), NOW, content)
+    await store.tell(asked, lambda *_: Draft(uuid7(), kind, ways, "zh", matter_id=matter.matter_id, update_id=asked.id))
+    notice = Notice(reason="follow", account="desk", sender=to, opens="menu")
+    for parsed in (notice, notice.model_copy(update={"reachable": False, "opens": None})):
+        ready = await unpacking(store, parsed=parsed)
+        await store.unpack(replace(ready, limits={"menu": Limit(60, 3)}))
+    held = Held("a" * 64, 10, "image/png", CANARIES["file name"])
+    await store.uploads().add(Upload("upload-1", "letters", "desk", held), NOW)
 
 
 def dumped(connection: Connection) -> bytes:
