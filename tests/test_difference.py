@@ -28,6 +28,7 @@ from normalizer.model import (
     Parsed,
     PartyType,
     Place,
+    RegistrationSource,
     Urgency,
 )
 from normalizer.normalize import normalize
@@ -207,6 +208,11 @@ OTHER: dict[str, Any] = {
     "urgency": Urgency.URGENT,
     "acceptance": Acceptance(suggestion="refer"),
     "linked_platform": "12315",
+    "source": RegistrationSource.VISIT,
+    "answer": "已当场答复",
+    "call_back_owed": True,
+    "withheld_from": ("1021",),
+    "partner_number": "12315-7",
 }
 PARTY: dict[str, Any] = {
     "type": PartyType.PERSON,
