@@ -85,8 +85,8 @@ class Pipeline:
     async def _warm(self) -> None:
         try:
             await self._offload.warm()
-        except OwnFault as fault:
-            log.error("workers_do_not_start", reason=str(fault))  # each message will say so too
+        except* OwnFault as faults:  # each message will say so too
+            log.error("workers_do_not_start", reason=str(faults.exceptions[0]))
 
     async def _serve(self, stage: Stage) -> None:
         while True:

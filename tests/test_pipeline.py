@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from channels.simulated import HttpDelivery
+from channels.simulated.app import AppPeer
 from gateway.testing import RunningGateway, Start
 from normalizer.model import Outcome
 from store.values import Stage
@@ -168,3 +171,16 @@ async def test_poison_that_waits_for_its_next_try_takes_no_place_from_the_rest(
                 await asyncio.sleep(0.01)
         assert await gateway.node.store.pending() >= 4, "the poison was through before: nothing was shown"
         poisoned.cure.touch()
+
+
+async def test_workers_that_do_not_start_at_first_stop_nobody(
+    start_gateway: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.offload._nothing", os.abort)  # what each is called with to warm it
+    async with start_gateway(
+        lambda document: document.update(channels={"app": document["channels"]["app"]})
+    ) as gateway:
+        peer = AppPeer("app", None, key=(gateway.secrets / "app-key").read_text())
+        assert (await peer.say("路灯不亮", sender="1", message_id="1", at=datetime.now(UTC)).send(gateway)).ok
+        await gateway.settle()
+        assert len(await gateway.matters()) == 1
