@@ -1,4 +1,4 @@
-"""Open311 GeoReport v2, also by an independent client: ``three`` (https://pypi.org/project/three/)."""
+"""Open311 GeoReport v2, also by an independent client: ``three`` (on the Python package index)."""
 
 from __future__ import annotations
 
