@@ -39,7 +39,6 @@ from channels.settings import ChannelSettings, WebhookSettings
 from normalizer.model import AttachmentKind, Binding, ContactType, Envelope, Kept, Parsed
 from normalizer.reply import Limit, Outgoing, Sent
 
-
 #: Parameters of a query string that are looked at; one that holds more holds none.
 MOST_PARAMETERS = 50
 
