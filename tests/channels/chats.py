@@ -6,18 +6,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from aiohttp import web
-from sqlalchemy import select
 
 from channels.base import StateChange
-from gateway.testing import RunningGateway
 from normalizer.model import Assurance, Contact, ContactType
 from normalizer.reply import Outgoing, ReplyKind
-from store.tables import REPLIES
 
 #: What a fake does with the next call beside answering an error code: ``hang`` and ``cut`` come after it was taken.
 HANG, CUT, HTML, BAD_GATEWAY, SLOW, LIST, NOTHING = "hang", "cut", "html", "502", "429", "list", "nothing"
@@ -236,34 +232,3 @@ def outgoing(
 def soon(seconds: float) -> float:
     """So many seconds from now, since 1970."""
     return time.time() + seconds
-
-
-@dataclass(frozen=True)
-class Came:
-    """What has come of something: outcomes, and how each new reply stands, with the reason."""
-
-    outcomes: dict[str, int]
-    replies: list[tuple[str, str | None]]
-
-
-class Books:
-    """What comes of what is done; each step looks at the difference."""
-
-    def __init__(self, gateway: RunningGateway) -> None:
-        self._gateway = gateway
-        self._outcomes: dict[str, int] = {}
-        self._replies: set[UUID] = set()
-
-    async def came(self) -> Came:
-        """Since the last time, once everything has its end; the books balance, each message has one outcome."""
-        await self._gateway.settle()
-        books = await self._gateway.books()
-        assert books["balanced"], books["offending"]
-        assert sum(books["outcomes"].values()) >= books["messages"] and not books["pending"]
-        outcomes = {name: count - self._outcomes.get(name, 0) for name, count in books["outcomes"].items()}
-        self._outcomes = books["outcomes"]
-        wanted = select(REPLIES.c.id, REPLIES.c.state, REPLIES.c.reason).order_by(REPLIES.c.created_at)
-        rows = await self._gateway.node.store._database.read(lambda connection: connection.execute(wanted).all())
-        new = [(str(row.state), row.reason) for row in rows if row.id not in self._replies]
-        self._replies |= {row.id for row in rows}
-        return Came({name: count for name, count in outcomes.items() if count}, new)

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import itertools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +18,8 @@ from channels.simulated import Ack, HttpDelivery
 from channels.simulated.wechat import WeChatPeer, envelope_xml, openid
 from gateway import replies
 from gateway.testing import RunningGateway, Start
-from tests.channels.chats import BAD_GATEWAY, CUT, HANG, HTML, Books, FakeWeChat
+from tests.channels.chats import BAD_GATEWAY, CUT, HANG, HTML, FakeWeChat
+from tests.channels.scenes import Books, Scene, Step, play, walk
 from tests.handing import until
 
 APP_ID = "wx0123456789abcdef"
@@ -126,9 +127,6 @@ async def city(start_gateway: Start, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     monkeypatch.setitem(wechat_api._LATER, -1, 0.0)
     async with opened(start_gateway) as city:
         yield city
-
-
-Scene = Callable[[City], Awaitable[dict[str, int]]]
 
 
 # -- Answers that ride -------------------------------------------------------------------------------------------------
@@ -257,7 +255,7 @@ async def _reached(city: City, number: int) -> bool:
     return await city.unpacked() >= number
 
 
-SCENES: tuple[Scene, ...] = (
+SCENES: tuple[Scene[City], ...] = (
     the_same_message_three_times,
     in_plain_mode,
     while_the_keys_are_changed,
@@ -274,24 +272,10 @@ SCENES: tuple[Scene, ...] = (
 
 
 async def test_whatever_wechat_does_each_message_has_one_outcome_and_each_matter_one_answer(city: City) -> None:
-    for scene in SCENES:
-        expected = await scene(city)
-        came = await city.books.came()
-        assert came.outcomes == expected, scene.__name__
-        assert [state for state, _ in came.replies] == ["sent"] * expected["filed"], scene.__name__
+    await play(city, SCENES, answered=True)
 
 
 # -- A WeChat whose REST interface misbehaves --------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """What becomes of the next calls, and what must come of the reply."""
-
-    script: list[Any]
-    reply: tuple[str, str | None]
-    #: How often the citizen was given something.
-    given: int
 
 
 STEPS = {
@@ -308,14 +292,11 @@ STEPS = {
 
 
 async def test_whatever_the_rest_interface_does_a_reply_has_one_end_and_is_never_sent_twice(city: City) -> None:
-    for label, step in STEPS.items():
-        city.wechat.given.clear()
-        city.wechat.script = list(step.script)
+    async def speaks() -> None:
         citizen = city.follower("alone")
         assert await citizen.hears(citizen.say("路灯不亮")) == [None]
-        came = await city.books.came()
-        assert (came.outcomes, came.replies) == ({"filed": 1}, [step.reply]), label
-        assert len(city.wechat.given) == step.given and city.wechat.script == [], label
+
+    await walk(city, STEPS, city.wechat, city.wechat.given, speaks)
     raw = await city.gateway.node.store.state("alone", "access_token")
     assert raw is not None and json.loads(raw)["value"] == city.wechat.token
 

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import itertools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,8 @@ from channels.simulated import Ack, HttpDelivery
 from channels.simulated.weibo import WeiboPeer
 from gateway import replies
 from gateway.testing import RunningGateway, Start
-from tests.channels.chats import BAD_GATEWAY, CUT, HANG, HTML, Books, FakeWeibo
+from tests.channels.chats import BAD_GATEWAY, CUT, HANG, HTML, FakeWeibo
+from tests.channels.scenes import Books, Scene, Step, play, walk
 
 #: Answers ride on the first and go by themselves on the second.
 CHANNELS: dict[str, dict[str, Any]] = {"weibo": {"previous_app_secret": "the-secret-before"}, "alone": {}}
@@ -81,9 +82,6 @@ async def city(start_gateway: Start, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
             gateway.channel("alone").ride_seconds = 0.0  # type: ignore[attr-defined]
             await gateway.node.pipeline._offload.warm()
             yield City(gateway, fake)
-
-
-Scene = Callable[[City], Awaitable[dict[str, int]]]
 
 
 async def the_same_message_three_times(city: City) -> dict[str, int]:
@@ -197,7 +195,7 @@ async def he_unfollows_and_writes_again(city: City) -> dict[str, int]:
     return {"notice": 1, "filed": 1}
 
 
-SCENES: tuple[Scene, ...] = (
+SCENES: tuple[Scene[City], ...] = (
     the_same_message_three_times,
     different_ones_within_a_second,
     two_pictures_within_a_second,
@@ -213,21 +211,7 @@ SCENES: tuple[Scene, ...] = (
 
 
 async def test_whatever_weibo_does_each_message_has_one_outcome_and_each_matter_one_answer(city: City) -> None:
-    for scene in SCENES:
-        expected = await scene(city)
-        came = await city.books.came()
-        assert came.outcomes == expected, scene.__name__
-        assert [state for state, _ in came.replies] == ["sent"] * expected["filed"], scene.__name__
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """What becomes of the next call, and what must come of the reply."""
-
-    script: list[Any]
-    reply: tuple[str, str | None]
-    #: How often the citizen was given something, as far as Weibo tells.
-    given: int
+    await play(city, SCENES, answered=True)
 
 
 STEPS = {
@@ -242,11 +226,8 @@ STEPS = {
 
 
 async def test_whatever_the_rest_interface_does_a_reply_has_one_end_and_is_never_sent_twice(city: City) -> None:
-    for label, step in STEPS.items():
-        city.weibo.given.clear()
-        city.weibo.script = list(step.script)
+    async def speaks() -> None:
         citizen = city.fan("alone")
         assert await citizen.hears(citizen.say("路灯不亮")) == [None]
-        came = await city.books.came()
-        assert (came.outcomes, came.replies) == ({"filed": 1}, [step.reply]), label
-        assert len(city.weibo.given) == step.given and city.weibo.script == [], label
+
+    await walk(city, STEPS, city.weibo, city.weibo.given, speaks)
