@@ -49,21 +49,24 @@ def read_push(fields: Mapping[str, str], body: bytes, envelope: Envelope) -> Par
     """What a push says; ``fields`` are those of ``body``, decrypted. Raise ValidationError."""
     kind = fields.get("MsgType", "").lower()
     if kind in _EVENTS:
-        return _event(kind, fields, body)
+        return _event(kind, fields, body, envelope)
     content = _content(kind, fields)
     said = content["text"].strip() or content.get("attachments")
     if kind not in _TYPES and not said and (who := _who(fields)):
-        return Notice(reason="unknown_type", opens=MESSAGE, **who)
+        return Notice(
+            reason="unknown_type", opens=MESSAGE, sent_at=_sent_at(fields.get("CreateTime"), envelope)[0], **who
+        )
     return (_message(fields, content, envelope),)
 
 
 # -- Events ------------------------------------------------------------------------------------------------------------
 
 
-def _event(kind: str, fields: Mapping[str, str], body: bytes) -> Notice:
+def _event(kind: str, fields: Mapping[str, str], body: bytes, envelope: Envelope) -> Notice:
     name = fields.get("Event", "").strip().lower()
     return Notice(
         reason=one_word(name, kind),
+        sent_at=_sent_at(fields.get("CreateTime"), envelope)[0],
         opens=MENU if name in _OPENING else None,
         reachable=_REACHABLE.get(name),
         reports=_reports(name, fields, body),

@@ -141,17 +141,20 @@ class Weibo(Webhook[WeiboSettings]):
 
 def _parsed(push: _Push, envelope: Envelope) -> Parsed:
     if push.type == "event":
-        return _event(push)
+        return _event(push, envelope)
     content = _content(push)
     if not content and push.type != "text":
-        return Notice(reason="unknown_type", account=push.receiver_id, sender=_sender(push))
+        return Notice(
+            reason="unknown_type", account=push.receiver_id, sender=_sender(push), sent_at=_when(push, envelope)
+        )
     return (_message(push, content, envelope),)
 
 
-def _event(push: _Push) -> Notice:
+def _event(push: _Push, envelope: Envelope) -> Notice:
     name = push.datum("subtype").strip().lower()
     return Notice(
         reason=one_word(name, "event"),
+        sent_at=_when(push, envelope),
         account=push.receiver_id,
         sender=_sender(push),
         opens=MESSAGE if name in _OPENING else None,
@@ -164,8 +167,7 @@ def _sender(push: _Push) -> Contact:
 
 
 def _message(push: _Push, content: dict[str, Any], envelope: Envelope) -> Message:
-    created = _created(push.created_at)
-    sent_at = created if created and plausible(created, envelope) else None
+    created, sent_at = _created(push.created_at), _when(push, envelope)
     odd = ("odd_time",) if push.created_at is not None and sent_at is None else ()
     return Message(
         key_space="weibo",
@@ -180,6 +182,11 @@ def _message(push: _Push, content: dict[str, Any], envelope: Envelope) -> Messag
         flags=(*envelope.flags, *odd, *content.pop("flags", ())),
         **content,
     )
+
+
+def _when(push: _Push, envelope: Envelope) -> datetime | None:
+    created = _created(push.created_at)
+    return created if created and plausible(created, envelope) else None
 
 
 def _created(stated: Any) -> datetime | None:

@@ -25,7 +25,7 @@ from normalizer.model import (
     Verdict,
 )
 from normalizer.normalize import Fields
-from normalizer.reply import Limit, ReplyKind
+from normalizer.reply import Limit, ReplyKind, stepped_at
 from store.events import AMENDED
 from store.replies import reply_id
 from store.values import Draft, Filing, OpenFile, Way
@@ -116,7 +116,7 @@ def _route(kept: KeptMessage, habits: Habits) -> ReplyRoute:
         return ReplyRoute(channel=kept.channel)
     return ReplyRoute(
         channel=kept.channel,
-        expires_at=kept.received_at + timedelta(seconds=limit.seconds),
+        expires_at=stepped_at(kept.message.sent_at, kept.received_at) + timedelta(seconds=limit.seconds),
         remaining=limit.count,
     )
 

@@ -322,6 +322,8 @@ class Notice(Frozen):
     """Our address on the channel; goes with ``sender``."""
     sender: Contact | None = None
     """Whose step it tells of: he followed, he blocked us."""
+    sent_at: AwareDatetime | None = None
+    """The provider's clock: when he did so."""
     opens: str | None = None
     """The reply window that his step opens, a name in ``Channel.reply_limits``."""
     reachable: bool | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
@@ -78,6 +79,14 @@ class Sent:
     provider_id: str | None = None
     #: True when its answer says that the citizen has it.
     delivered: bool = False
+
+
+def stepped_at(sent_at: datetime | None, received_at: datetime) -> datetime:
+    """When a citizen did something, for windows and doors: by his provider's clock, which counts them, if it tells.
+
+    Late deliveries open nothing that the provider has closed; a clock that runs ahead of ours is not believed.
+    """
+    return received_at if sent_at is None else min(sent_at, received_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from normalizer.model import (
     Outcome,
     Verdict,
 )
+from normalizer.reply import stepped_at
 from store.bulk import insert_or_ignore
 from store.errors import Superseded
 from store.events import extend_event, owe_event
@@ -58,7 +59,7 @@ def file_matter(
     for draft in filing.replies:
         queue_reply(connection, desk.keyring, draft, at, desk.ride_seconds)
     if kept.message.sender.type is ContactType.PHONE:
-        _mind_the_door(connection, desk.keyring, kept, filing.verdict, at)
+        _mind_the_door(connection, desk.keyring, kept, filing.verdict)
     settled = {
         "caller_id": caller_id,
         "matter_id": filing.verdict.matter_id or (filing.matter and filing.matter.matter_id),
@@ -71,13 +72,14 @@ def file_matter(
     return filing
 
 
-def _mind_the_door(connection: Connection, keyring: Keyring, kept: KeptMessage, verdict: Verdict, at: datetime) -> None:
+def _mind_the_door(connection: Connection, keyring: Keyring, kept: KeptMessage, verdict: Verdict) -> None:
     """退订 by SMS is a message like any other: what he says last decides."""
     whose = recipient(keyring, kept.channel, kept.message.account, kept.message.sender)
+    since = stepped_at(kept.message.sent_at, kept.received_at)
     if verdict.act is Act.OPTS_OUT:
-        shut(connection, whose, "opted_out", at)
+        shut(connection, whose, "opted_out", since)
     else:
-        reopen(connection, whose)
+        reopen(connection, whose, since)
 
 
 def _write_matter(connection: Connection, desk: Desk, kept: KeptMessage, filing: Filing, at: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from normalizer.digest import digest
 from normalizer.ids import derived
 from normalizer.model import ContactType, Envelope, KeptMessage, Message, Notice, Outcome, Parsed
-from normalizer.reply import Limit
+from normalizer.reply import Limit, stepped_at
 from store.bulk import insert_or_ignore
 from store.errors import Superseded
 from store.keys import Keyring
@@ -69,15 +69,17 @@ def unpack_many(
         for position, message in enumerate(unpacking.parsed)
     ]
     settled: dict[UUID, list[Outcome]] = {unpacking.envelope.id: [] for unpacking in mine}
+    new: set[UUID] = set()
     if rows:
         _number(connection, rows)
-        for envelope_id in _insert_messages(connection, rows):
+        new, again = _insert_messages(connection, rows)
+        for envelope_id in again:
             settled[envelope_id].append(Outcome.REDELIVERED)
-    _open_windows(connection, keyring, mine)
+    _open_windows(connection, keyring, mine, new)
     for unpacking in sorted(mine, key=_arrival):
         if isinstance(unpacking.parsed, Notice):
             notice = _as_it_stands(connection, keyring, unpacking, unpacking.parsed)
-            heed(connection, keyring, unpacking.envelope.channel, notice, unpacking.at)
+            heed(connection, keyring, unpacking.envelope, notice, unpacking.at)
             record(connection, unpacking.envelope.id, Outcome.NOTICE, unpacking.parsed.reason, unpacking.at)
             settled[unpacking.envelope.id].append(Outcome.NOTICE)
     return [
@@ -86,27 +88,34 @@ def unpack_many(
     ]
 
 
-def _open_windows(connection: Connection, keyring: Keyring, unpackings: Sequence[Unpacking]) -> None:
-    """Whoever writes to us may be written to; recipients in order, as every node takes them.
+def _open_windows(
+    connection: Connection, keyring: Keyring, unpackings: Sequence[Unpacking], new: Collection[UUID]
+) -> None:
+    """Whoever writes to us may be written to; recipients in order, as every node takes them. Copies open nothing.
 
-    By SMS not yet: the word may be 退订, or a redelivery of what came before it (see store/matters.py).
+    By SMS not yet: the word may be 退订 (see store/matters.py).
     """
-    steps = [step for unpacking in unpackings for step in _steps(keyring, unpacking)]
+    steps = [step for unpacking in unpackings for step in _steps(keyring, unpacking, new)]
     for whose, speaks, name, limit, since in sorted(steps, key=lambda step: step[:3]):
         if speaks:
-            reopen(connection, whose)
+            reopen(connection, whose, since)
         if limit is not None:
             open_window(connection, whose, name, limit, since)
 
 
-def _steps(keyring: Keyring, unpacking: Unpacking) -> Iterator[tuple[bytes, bool, str, Limit | None, datetime]]:
-    """Who did something, whether he wrote, and the window that it opens."""
-    channel, parsed, since = unpacking.envelope.channel, unpacking.parsed, unpacking.envelope.received_at
+def _steps(
+    keyring: Keyring, unpacking: Unpacking, new: Collection[UUID]
+) -> Iterator[tuple[bytes, bool, str, Limit | None, datetime]]:
+    """Who did something, whether he wrote, the window that it opens, and since when; ``new``: ids of messages."""
+    parsed, envelope = unpacking.parsed, unpacking.envelope
     speaks = not isinstance(parsed, Notice)
-    for said in (parsed,) if isinstance(parsed, Notice) else parsed:
-        if said.sender is not None and said.account is not None:
-            whose, name = recipient(keyring, channel, said.account, said.sender), said.opens or ""
-            yield whose, speaks and said.sender.type is not ContactType.PHONE, name, unpacking.limits.get(name), since
+    steps: tuple[Message | Notice, ...] = (parsed,) if isinstance(parsed, Notice) else parsed
+    for position, said in enumerate(steps):
+        if said.sender is None or said.account is None or (speaks and _id(envelope, position) not in new):
+            continue
+        whose, name = recipient(keyring, envelope.channel, said.account, said.sender), said.opens or ""
+        since = stepped_at(said.sent_at, envelope.received_at)
+        yield whose, speaks and said.sender.type is not ContactType.PHONE, name, unpacking.limits.get(name), since
 
 
 def _as_it_stands(connection: Connection, keyring: Keyring, unpacking: Unpacking, notice: Notice) -> Notice:
@@ -114,7 +123,8 @@ def _as_it_stands(connection: Connection, keyring: Keyring, unpacking: Unpacking
     if notice.reachable is not False or notice.sender is None or notice.account is None:
         return notice
     whose = recipient(keyring, unpacking.envelope.channel, notice.account, notice.sender)
-    back = opened_since(connection, whose, unpacking.limits, unpacking.envelope.received_at)
+    gone_at = stepped_at(notice.sent_at, unpacking.envelope.received_at)
+    back = opened_since(connection, whose, unpacking.limits, gone_at)
     return notice.model_copy(update={"reachable": None}) if back else notice
 
 
@@ -146,7 +156,7 @@ def _message_row(keyring: Keyring, unpacking: Unpacking, position: int, message:
     address = _address(message)
     named = provider_mark(keyring, address, message.provider_id) if message.provider_id else None
     return {
-        "id": derived(unpacking.envelope.id, "message", position),
+        "id": _id(unpacking.envelope, position),
         "envelope_id": unpacking.envelope.id,
         "position": position,
         "identity": keyring.mark("message", *address, *_name(unpacking, position, message), digest(message)),
@@ -162,6 +172,11 @@ def _message_row(keyring: Keyring, unpacking: Unpacking, position: int, message:
         "arrival": unpacking.work.sequence,
         "apparent": unpacking.work.apparent,
     }
+
+
+def _id(envelope: Envelope, position: int) -> UUID:
+    """Ours, of the message that stands there in the envelope."""
+    return derived(envelope.id, "message", position)
 
 
 def _name(unpacking: Unpacking, position: int, message: Message) -> tuple[str | bytes, ...]:
@@ -209,8 +224,8 @@ def _number(connection: Connection, rows: list[dict[str, Any]]) -> None:
             row["sender_position"] = place
 
 
-def _insert_messages(connection: Connection, rows: list[dict[str, Any]]) -> list[UUID]:
-    """Insert or conflict: the unique identity decides. The envelopes of those that were redeliveries."""
+def _insert_messages(connection: Connection, rows: list[dict[str, Any]]) -> tuple[set[UUID], list[UUID]]:
+    """Insert or conflict: the unique identity decides. What is new, and the envelopes of what were redeliveries."""
     inserted = insert_or_ignore(connection, MESSAGES).returning(MESSAGES.c.id)
     won = set(connection.execute(inserted, [_columns(row) for row in rows]).scalars())
     new, again = [r for r in rows if r["id"] in won], [r for r in rows if r["id"] not in won]
@@ -219,7 +234,7 @@ def _insert_messages(connection: Connection, rows: list[dict[str, Any]]) -> list
         add_digests(
             connection, [Digest(row["id"], row["sender"], row["arrival"], row["apparent"], row["at"]) for row in new]
         )
-    return _settle_redeliveries(connection, again) if again else []
+    return won, _settle_redeliveries(connection, again) if again else []
 
 
 def _columns(row: dict[str, Any]) -> dict[str, Any]:

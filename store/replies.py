@@ -13,10 +13,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, and_, delete, exists, func, or_, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from normalizer.ids import derived
-from normalizer.model import Contact, ContactType, Notice, Report
-from normalizer.reply import Limit, Outgoing, ReplyState, Sent
+from normalizer.model import Contact, ContactType, Envelope, Notice, Report
+from normalizer.reply import Limit, Outgoing, ReplyState, Sent, stepped_at
 from store.bulk import insert_or_ignore
 from store.errors import Superseded
 from store.keys import Keyring
@@ -29,6 +30,8 @@ from store.windows import give_back, use_window
 QUEUED, SENDING = text("state = 'queued'"), text("state = 'sending'")
 #: How long the same answer rides again on a redelivery: the provider repeats itself within three times 5 s (WeChat).
 AGAIN = timedelta(seconds=20)
+#: How far a provider's clock may be behind ours: what he sends right after the provider refused our reply opens the door.
+CLOCKS = timedelta(minutes=1)
 #: Reason of a reply that went out with an acknowledgement, and of one that had no way from the start.
 RODE, NO_WAY = "rode", "no_way"
 
@@ -203,7 +206,7 @@ def refused(connection: Connection, post: Post, due: DueReply, reason: str, at: 
     row = _mine(connection, post, due)
     give_back(connection, row.recipient, due.place)
     if unreachable:
-        shut(connection, row.recipient, reason, at)
+        shut(connection, row.recipient, reason, at - CLOCKS)
     _divert(connection, post.keyring, row, reason, at)
 
 
@@ -258,27 +261,35 @@ def _named(keyring: Keyring, channel: str, provider_id: str) -> bytes:
 # -- What the citizen or the provider does about it --------------------------------------------------------------------
 
 
-def heed(connection: Connection, keyring: Keyring, channel: str, notice: Notice, at: datetime) -> None:
+def heed(connection: Connection, keyring: Keyring, envelope: Envelope, notice: Notice, at: datetime) -> None:
     """What a delivery without words says about replies: reports, a window, an open or a closed door."""
     for report in sorted(notice.reports, key=lambda report: report.provider_id):
-        _reported(connection, keyring, channel, report, at)
+        _reported(connection, keyring, envelope.channel, report, at)
     if notice.sender is None or notice.account is None or notice.reachable is None:
         return
-    whose = recipient(keyring, channel, notice.account, notice.sender)
+    whose = recipient(keyring, envelope.channel, notice.account, notice.sender)
+    since = stepped_at(notice.sent_at, envelope.received_at)
     if notice.reachable:
-        reopen(connection, whose)
+        reopen(connection, whose, since)
     else:
-        shut(connection, whose, notice.reason, at)
+        shut(connection, whose, notice.reason, since)
 
 
-def reopen(connection: Connection, whose: bytes) -> None:
-    """He writes to us again: he may be written to."""
-    connection.execute(delete(UNREACHABLE).where(UNREACHABLE.c.recipient == whose))
+def reopen(connection: Connection, whose: bytes, since: datetime) -> None:
+    """He writes to us again, and not before the door was shut: he may be written to."""
+    connection.execute(delete(UNREACHABLE).where(UNREACHABLE.c.recipient == whose, UNREACHABLE.c.since <= since))
 
 
-def shut(connection: Connection, whose: bytes, reason: str, at: datetime) -> None:
-    """He does not want to hear from us there."""
-    connection.execute(insert_or_ignore(connection, UNREACHABLE), {"recipient": whose, "since": at, "reason": reason})
+def shut(connection: Connection, whose: bytes, reason: str, since: datetime) -> None:
+    """He does not want to hear from us there; the last time that he said so counts."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(UNREACHABLE).values(recipient=whose, since=since, reason=reason)
+    later = {name: statement.excluded[name] for name in ("since", "reason")}
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["recipient"], set_=later, where=UNREACHABLE.c.since < statement.excluded.since
+        )
+    )
 
 
 def _reported(connection: Connection, keyring: Keyring, channel: str, report: Report, at: datetime) -> None:
