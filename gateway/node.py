@@ -282,7 +282,7 @@ def build_pipeline(
         clock=clock,
         metrics=metrics,
         zone=ZoneInfo(config.city.timezone),
-        offload=Offload(seconds=parse_seconds),
+        offload=Offload((channel.kind for channel in channels.values()), seconds=parse_seconds),
         filed=filed,
         retry_seconds=retry_seconds,
         settle_seconds=config.dedupe.settle_seconds,

@@ -5,23 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import resource
-import signal
+import pickle
+import socket
+import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import lru_cache
+from typing import Any, Self, TypeVar
 from uuid import UUID
-
-import anyio
-from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
 
 from channels.base import AnyChannel
 from channels.errors import Malformed
 from channels.registry import load
 from channels.settings import ChannelSettings
+from gateway.zygote import LENGTH, Fault
 from normalizer.model import Envelope, Message, Parsed
 from normalizer.normalize import Fields, normalize
 
@@ -31,38 +29,38 @@ T = TypeVar("T")
 SLOW_SECONDS, SLOW = 1.0, 4
 #: How long a process may take to start, on a machine that has too much to do.
 START_SECONDS = 60.0
-#: What one call may use beyond what its process holds after the imports, bytes.
-MEMORY = 512 * 1024 * 1024
 
 
 class OwnFault(Exception):
     """Our code failed, hung or crashed; the message is one word and never holds a citizen's data."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Fault:
-    """An exception on its way home, without its message, which could quote the citizen."""
-
-    theirs: bool
-    reason: str
-
-
 class Offload:
-    """Calls pure functions in worker processes, each call with a deadline after which its process ends."""
+    """Calls pure functions in worker processes, each call with a deadline after which its process ends.
 
-    def __init__(self, processes: int | None = None, seconds: float = 10) -> None:
-        places = processes or max(2, os.cpu_count() or 1)
-        self._limiter, self._places = CapacityLimiter(places + SLOW), anyio.Semaphore(places)
+    ``kinds`` of channel are imported before the first call. Use it as a context; it works in one event loop.
+    """
+
+    def __init__(self, kinds: Iterable[str] = (), processes: int | None = None, seconds: float = 10) -> None:
+        #: So many calls at once, besides slow ones.
+        self.processes = processes or max(2, os.cpu_count() or 1)
+        self._workers, self._seconds = _Workers(sorted(set(kinds))), seconds
+        self._places = asyncio.Semaphore(self.processes)
         self._slow = 0
         #: What failed before has one place only, so that poison tried again leaves room for the rest.
-        self._suspects = anyio.Semaphore(1)
-        self._seconds = seconds
+        self._suspects = asyncio.Semaphore(1)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._workers.close()
 
     async def warm(self) -> None:
-        """Start the processes: their imports take a second or two, which the first citizens need not wait for."""
-        async with anyio.create_task_group() as group:
-            for _ in range(int(self._limiter.total_tokens) - SLOW):
-                group.start_soon(self._run, _nothing, ())
+        """Start the processes: the first takes about a second, which the first citizens need not wait for."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.processes):
+                group.create_task(self._run(_nothing, ()))
 
     async def parse(self, channel: AnyChannel, envelope: Envelope, *, suspect: bool = False) -> Parsed:
         """``channel.parse``. Raise Malformed or OwnFault."""
@@ -80,17 +78,15 @@ class Offload:
         async with self._place():  # the deadline begins when a process is free
             began = time.monotonic()
             try:
-                with anyio.fail_after(self._seconds + START_SECONDS):
-                    result = await to_process.run_sync(
-                        _guarded, function, args, self._seconds, cancellable=True, limiter=self._limiter
-                    )
+                async with asyncio.timeout(self._seconds + START_SECONDS), self._workers.one() as worker:
+                    result = await worker.call((function, args, self._seconds))
             except TimeoutError:
                 raise OwnFault("hang") from None
-            except BrokenWorkerProcess:
+            except (OSError, EOFError):
                 raise OwnFault("hang" if time.monotonic() - began >= self._seconds else "crash") from None
-        if isinstance(result, _Fault):
+        if isinstance(result, Fault):
             raise Malformed(result.reason) if result.theirs else OwnFault(result.reason)
-        return result
+        return result  # type: ignore[no-any-return]  # what the function returns, through a pickle
 
     @contextlib.asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
@@ -116,33 +112,92 @@ class Offload:
                 self._places.release()
 
 
-def _guarded(function: Callable[..., T], args: tuple[Any, ...], seconds: float) -> T | _Fault:
-    """Runs in the worker; its own alarm ends the process, so that what it took to start it is not counted."""
-    _limit_memory()
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        return function(*args)
-    except Malformed as error:
-        return _Fault(theirs=True, reason=error.reason)
-    except Exception as error:  # noqa: BLE001 - whatever it is must not take its text home
-        return _Fault(theirs=False, reason=type(error).__name__)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+class _Worker:
+    """One process, by the socket to it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    async def call(self, asked: Any) -> Any:
+        """What the process answers. Raise OSError or EOFError when it ends instead."""
+        call = pickle.dumps(asked)
+        self._writer.write(LENGTH.pack(len(call)))
+        self._writer.write(call)
+        (length,) = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
+        return pickle.loads(await self._reader.readexactly(length))  # noqa: S301 - from our own worker
+
+    def end(self) -> None:
+        """It ends when it has nothing more to do, or by its alarm."""
+        self._writer.close()
+
+
+class _Workers:
+    """The processes: one that is idle is used again, one whose call did not come home is not."""
+
+    def __init__(self, kinds: list[str]) -> None:
+        self._kinds = kinds
+        self._zygote: _Zygote | None = None
+        self._idle: list[_Worker] = []
+
+    @contextlib.asynccontextmanager
+    async def one(self) -> AsyncIterator[_Worker]:
+        """A worker for one call. Raise OSError when none can be started."""
+        worker = self._idle.pop() if self._idle else await self._fork()
+        try:
+            yield worker
+        except BaseException:
+            worker.end()
+            raise
+        self._idle.append(worker)
+
+    async def _fork(self) -> _Worker:
+        if self._zygote is None or self._zygote.ended:
+            self._zygote = _Zygote(self._kinds)
+        return _Worker(*await asyncio.open_connection(sock=self._zygote.fork()))
+
+    async def close(self) -> None:
+        """End them all."""
+        while self._idle:
+            self._idle.pop().end()
+        if self._zygote is not None:
+            await asyncio.to_thread(self._zygote.close)
+
+
+class _Zygote:
+    """gateway/zygote.py, running."""
+
+    def __init__(self, kinds: list[str]) -> None:
+        self._asking, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-c", "from gateway.zygote import main; main()", str(theirs.fileno()), *kinds],
+                pass_fds=[theirs.fileno()],
+                # As we find modules, so must they; and a library with threads of its own could not be forked.
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"},
+            )
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def fork(self) -> socket.socket:
+        """The line to a new worker. Raise OSError when the process has just ended."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                socket.send_fds(self._asking, [b"\0"], [theirs.fileno()])
+            except OSError:
+                ours.close()
+                raise
+        return ours
+
+    def close(self) -> None:
+        self._asking.close()
+        self._process.wait()
 
 
 def _nothing() -> None:
     """What a process is started with before it is needed."""
-
-
-@cache
-def _limit_memory() -> None:
-    """Once per process; what the imports took is not counted. Elsewhere than on Linux the deadline alone protects."""
-    if sys.platform != "linux":
-        return
-    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - no path, a kernel interface
-        held = int(statm.read().split()[0]) * resource.getpagesize()
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, hard))
 
 
 def _parse(kind: str, name: str, settings: ChannelSettings, envelope: Envelope) -> Parsed:

@@ -72,15 +72,16 @@ class Pipeline:
 
     async def run(self) -> None:
         """Work until cancelled; what is under way then stays in the queue and is done again."""
-        try:
-            await self._warm()
-            async with asyncio.TaskGroup() as group:
-                for stage in Stage:
-                    group.create_task(self._serve(stage))
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        async with self._offload:
+            try:
+                await self._warm()
+                async with asyncio.TaskGroup() as group:
+                    for stage in Stage:
+                        group.create_task(self._serve(stage))
+            finally:
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _warm(self) -> None:
         try:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -81,10 +80,8 @@ class Rereading(Offload):
     The deadline is longer than the pipeline's: it is that of a page, and nobody waits behind it.
     """
 
-    def __init__(self, processes: int | None = None, seconds: float = 30) -> None:
-        #: How many pages are read at once.
-        self.processes = processes or max(2, os.cpu_count() or 1)
-        super().__init__(self.processes, seconds)
+    def __init__(self, kinds: Iterable[str] = (), processes: int | None = None, seconds: float = 30) -> None:
+        super().__init__(kinds, processes, seconds)
 
     async def differences(self, page: Sequence[Dossier], channels: Mapping[str, AnyChannel]) -> list[Preview]:
         """What would come out of each. Where one hangs or crashes its process, each is read alone."""

@@ -194,7 +194,10 @@ async def test_who_may_not_publish_to_nats_is_told_at_once(
     with started(nats_server(tmp_path / "nats", USERS)) as server:
         async with closing(broker_sink(server.url, username=username, password=password)) as sink:
             async with asyncio.timeout(4):  # not the delivery's 8 s
-                assert await sink.deliver(event()) == expected
+                # The server hangs up with its refusal; our PING on its way there can turn that into a bare reset.
+                while (told := await sink.deliver(event())) == Retry("ConnectionResetError"):
+                    pass
+            assert told == expected
 
 
 async def test_one_who_may_only_publish_needs_a_stream_that_is_there(tmp_path: Path) -> None:

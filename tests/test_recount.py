@@ -139,8 +139,9 @@ async def test_what_was_told_before_an_error_counts_and_other_channels_are_told(
 
     def failing(target: str, headers: dict[str, str]) -> Answer:
         nonlocal pages
-        pages += "Messages.json" in target
-        return document({}, 503) if pages == 3 else serve(target, headers)
+        asked = "Messages.json" in target
+        pages += asked
+        return document({}, 503) if asked and pages == 3 else serve(target, headers)
 
     providers.rest.serve = failing
     found = await providers.compared()

@@ -82,7 +82,8 @@ async def test_a_rule_change_names_the_matters_that_would_differ(start_gateway: 
         assert 0 < len(long) < len(matters) and max(len(m.messages) for m in matters) == 3
 
         node, everything = gateway.node, Selection(tuple(Outcome))
-        found = [one async for one in preview(node.store, node.channels, Rereading(seconds=120), everything)]
+        async with Rereading(seconds=120) as rereading:
+            found = [one async for one in preview(node.store, node.channels, rereading, everything)]
         assert len(found) == books["envelopes"]
         assert not [one for one in found if one.changed or one.matters]
 
@@ -128,7 +129,8 @@ async def test_one_envelope_that_fails_does_not_hide_the_others(
     (tmp_path / "cure").unlink()
     monkeypatch.setattr(replay, "PAGE", 3)
     node, everything = poisoned.node, Selection(tuple(Outcome))
-    found = [one async for one in preview(node.store, node.channels, Rereading(seconds=120), everything)]
+    async with Rereading(seconds=120) as rereading:
+        found = [one async for one in preview(node.store, node.channels, rereading, everything)]
     assert [one.envelope_id for one in found] == [one.id for one in await poisoned.envelopes()]
     assert [one.would_be for one in found] == ["1 message"] * 3 + ["failed"] + ["1 message"] * 3
     assert [one.changed for one in found] == [False] * 3 + [True] + [False] * 3
@@ -139,7 +141,7 @@ async def test_pages_are_read_by_several_processes_at_once_and_no_more_are_held(
 ) -> None:
     await send(poisoned, *["say"] * 12)
     monkeypatch.setattr(replay, "PAGE", 1)
-    offload, held, most = Rereading(2, seconds=120), 0, 0
+    offload, held, most = Rereading(processes=2, seconds=120), 0, 0
     differences = offload.differences
 
     async def counting(*asked: Any) -> list[Preview]:
@@ -153,8 +155,9 @@ async def test_pages_are_read_by_several_processes_at_once_and_no_more_are_held(
 
     monkeypatch.setattr(offload, "differences", counting)
     node = poisoned.node
-    async for one in preview(node.store, node.channels, offload, Selection(tuple(Outcome))):
-        assert not one.changed
+    async with offload:
+        async for one in preview(node.store, node.channels, offload, Selection(tuple(Outcome))):
+            assert not one.changed
     assert most == offload.processes + 1
 
 

@@ -55,7 +55,11 @@ async def preview_on(
         with _bar(err) as (beside, progress):
             tally.of = await store.count_ended(selection.outcomes, selection.since)
             tally.lines_to = beside if beside and out.is_terminal else out
-            async with contextlib.aclosing(preview(store, channels, Rereading(), selection)) as found:
+            kinds = {channel.kind for channel in channels.values()}
+            async with (
+                Rereading(kinds) as rereading,
+                contextlib.aclosing(preview(store, channels, rereading, selection)) as found,
+            ):
                 async for one in found:
                     tally.add(one)
                     progress(tally.read, tally.of)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -33,6 +33,12 @@ class Inline:
 
     def __init__(self, gate: Gate, owner: str, letters: Letters) -> None:
         self._gate, self._owner, self._letters = gate, owner, letters
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """There is nothing to end."""
 
     async def warm(self) -> None:
         """There is nothing to start."""
