@@ -19,11 +19,11 @@ from gateway.clock import Clock
 from gateway.config import Config
 from gateway.metrics import Metrics
 from gateway.texts import language_of, neutral, written
-from normalizer.model import Assurance, HotlineMatter
+from normalizer.model import Assurance, ContactType, HotlineMatter
 from normalizer.reply import ReplyKind
 from store.errors import StoreUnavailable, Superseded
 from store.replybox import ReplyBox
-from store.updates import Compose, LastWord, reply_id
+from store.updates import Compose, Reach, reply_id
 from store.values import Draft, DueReply, Way
 
 log = structlog.get_logger(__name__)
@@ -38,6 +38,10 @@ FIRST_SECONDS, LONGEST_SECONDS, TRIES = 2.0, 600.0, 10
 LONGEST_ASKED = 86_400.0
 #: How long a channel may take over one reply, seconds; beyond, nobody knows.
 SEND_SECONDS = 60.0
+
+
+#: They lead to him whether he has written there or not, and by whichever of our accounts.
+_ANYWHERE = frozenset({ContactType.PHONE, ContactType.MAIL})
 
 
 class Replies:
@@ -147,22 +151,21 @@ class Replies:
 def composing(config: Config, channels: Mapping[str, AnyChannel], kind: ReplyKind, text: str) -> Compose:
     """How an update becomes a reply: on the citizen's own channel first, then on the city's other ways."""
 
-    def compose(matter: HotlineMatter, spoken: tuple[LastWord, ...], update_id: UUID) -> Draft:
+    def compose(matter: HotlineMatter, reach: Reach, update_id: UUID) -> Draft:
         language = language_of(matter.language)
         whole = written(kind, language, matter.tracking_code, text)
         own = [
             Way(word.channel, word.message.account, word.message.sender, whole, word.message.answer_to)
-            for word in spoken
+            for word in reach.spoken
             if word.channel in channels and word.message.sender.type in channels[word.channel].reaches
         ]
-        used = {(way.channel, way.to.value) for way in own}
-        others = [
-            way for way in _other_ways(config, channels, matter, whole) if (way.channel, way.to.value) not in used
-        ]
+        ways: dict[tuple[str, str], Way] = {}
+        for way in (*own, *_other_ways(config, channels, matter, reach, whole)):
+            ways.setdefault((way.channel, way.to.value), way)
         return Draft(
             id=reply_id(update_id),
             kind=kind,
-            ways=(*own, *others),
+            ways=tuple(ways.values()),
             language=language,
             tracking_code=matter.tracking_code,
             matter_id=matter.matter_id,
@@ -172,12 +175,33 @@ def composing(config: Config, channels: Mapping[str, AnyChannel], kind: ReplyKin
     return compose
 
 
-def _other_ways(config: Config, channels: Mapping[str, AnyChannel], matter: HotlineMatter, whole: str) -> list[Way]:
-    """In the city's order. To an address that he only stated, which may be another's, goes no word of the matter."""
+def _other_ways(
+    config: Config, channels: Mapping[str, AnyChannel], matter: HotlineMatter, reach: Reach, whole: str
+) -> list[Way]:
+    """In the city's order; on each channel first as he wrote there himself, then what is surely his.
+
+    To an address that he only stated, which may be another's, goes no word of the matter, and nothing at all where he
+    wrote under an address that is surely his. An openid or a user's id means something only where he has written under
+    it.
+    """
     vague = neutral(language_of(matter.language), matter.tracking_code)
-    return [
-        Way(name, "", contact, whole if contact.assurance is Assurance.VERIFIED else vague)
-        for name in config.replies.fallback
-        for contact in matter.party.contacts
-        if name in channels and contact.type in channels[name].reaches and contact.assurance is not Assurance.SPOOFABLE
-    ]
+    words = {Assurance.VERIFIED: whole}
+    if all(word.message.sender.assurance is not Assurance.VERIFIED for word in reach.spoken):
+        words[Assurance.ASSERTED] = vague
+    ways = []
+    for name in config.replies.fallback:
+        reaches = channels[name].reaches
+        ways += [
+            Way(name, word.message.account, word.message.sender, whole)
+            for word in reach.elsewhere
+            if word.channel == name
+            and word.message.sender.type in reaches
+            and word.message.sender.assurance is Assurance.VERIFIED
+        ]
+        ways += [
+            Way(name, "", contact, text)
+            for assurance, text in words.items()
+            for contact in (*reach.verified, *matter.party.contacts)
+            if contact.assurance is assurance and contact.type in reaches & _ANYWHERE
+        ]
+    return ways

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
 
 from normalizer.ids import derived
-from normalizer.model import Binding, HotlineMatter, Message
+from normalizer.model import Assurance, Binding, Contact, HotlineMatter, Message
 from normalizer.reply import ReplyKind, ReplyState
 from store.bulk import insert_or_ignore
 from store.errors import BindingReused, Superseded
@@ -19,7 +19,7 @@ from store.keys import Keyring
 from store.past import document_of
 from store.queue import record
 from store.replies import NO_WAY, queue_reply
-from store.tables import BINDINGS, MATTERS, MESSAGES, REPLIES, UPDATES
+from store.tables import BINDINGS, CONTACTS, MATTERS, MESSAGES, REPLIES, UPDATES
 from store.values import Draft
 
 
@@ -53,8 +53,20 @@ class LastWord:
     message: Message
 
 
-Compose = Callable[[HotlineMatter, tuple[LastWord, ...], UUID], Draft]
-"""From the matter, its messages' ways (newest first) and the update's id to the reply."""
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How the citizen of a matter can be reached."""
+
+    #: How he spoke on it, the newest first, each way once.
+    spoken: tuple[LastWord, ...]
+    #: How he spoke otherwise, in the same order.
+    elsewhere: tuple[LastWord, ...] = ()
+    #: What is surely his, whichever way he wrote: an openid leads to his telephone once somebody has made sure of it.
+    verified: tuple[Contact, ...] = ()
+
+
+Compose = Callable[[HotlineMatter, Reach, UUID], Draft]
+"""From the matter, its citizen's ways and the update's id to the reply."""
 
 
 def tell(connection: Connection, keyring: Keyring, told: Update, compose: Compose) -> Told | None:
@@ -82,7 +94,7 @@ def tell(connection: Connection, keyring: Keyring, told: Update, compose: Compos
     record(connection, row.id, f"update_{told.kind}", None, told.at)
     if not told.content.get("text"):
         return Told(told.id, ReplyState.SENT)  # nothing to be said to the citizen
-    draft = compose(document_of(row), _ways(connection, row.id), told.id)
+    draft = compose(document_of(row), _reach(connection, row), told.id)
     return Told(told.id, queue_reply(connection, keyring, draft, told.at))
 
 
@@ -119,14 +131,27 @@ def _again(connection: Connection, update_id: UUID) -> Told:
     return Told(update_id, ReplyState.QUEUED if connection.execute(nowhere).scalar() is None else ReplyState.FAILED)
 
 
-def _ways(connection: Connection, matter_id: UUID) -> tuple[LastWord, ...]:
-    """How he spoke on this matter, the newest first, each way once."""
-    said = select(MESSAGES.c.channel, MESSAGES.c.content).where(MESSAGES.c.matter_id == matter_id)
+def _reach(connection: Connection, matter: Row[Any]) -> Reach:
+    on_it, his = MESSAGES.c.matter_id == matter.id, MESSAGES.c.caller_id == matter.caller_id
+    elsewhere = and_(his, or_(MESSAGES.c.matter_id.is_(None), MESSAGES.c.matter_id != matter.id))
+    return Reach(_ways(connection, on_it), _ways(connection, elsewhere), _verified(connection, matter.caller_id))
+
+
+def _ways(connection: Connection, which: ColumnElement[bool]) -> tuple[LastWord, ...]:
+    """How these messages came, the newest first, each way once."""
+    said = select(MESSAGES.c.channel, MESSAGES.c.content).where(which)
     found: dict[tuple[str, ...], LastWord] = {}
     for row in connection.execute(said.order_by(MESSAGES.c.received_at.desc()).limit(20)):
         message = Message.model_validate(row.content)
         found.setdefault((row.channel, message.account, message.sender.value), LastWord(row.channel, message))
     return tuple(found.values())
+
+
+def _verified(connection: Connection, caller_id: UUID) -> tuple[Contact, ...]:
+    """The contacts that are known to be the caller's, in the order in which that became known."""
+    his = select(CONTACTS).where(CONTACTS.c.caller_id == caller_id, CONTACTS.c.assurance == str(Assurance.VERIFIED))
+    rows = connection.execute(his.order_by(CONTACTS.c.at, CONTACTS.c.mark))
+    return tuple(Contact(type=row.type, value=row.value, assurance=Assurance.VERIFIED) for row in rows)
 
 
 def updates_of(connection: Connection, matter_id: UUID) -> list[dict[str, Any]]:

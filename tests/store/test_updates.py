@@ -20,7 +20,7 @@ from normalizer.reply import ReplyKind
 from store.errors import BindingReused
 from store.store import Store
 from store.tables import BINDINGS, MATTERS, REPLIES, UPDATES
-from store.updates import LastWord, Told, Update, reply_id
+from store.updates import LastWord, Reach, Told, Update, reply_id
 from store.values import Draft, Filing, OpenFile, Way
 from tests.store.conftest import NOW, SENDER, filed, message, new_matter, run, sender, to_digest
 
@@ -39,13 +39,13 @@ def update(
     return Update(uuid_utils.compat.uuid7(), matter_id, ReplyKind(kind), "core", binding, LATER, told)
 
 
-def compose(matter: HotlineMatter, spoken: tuple[LastWord, ...], update_id: UUID) -> Draft:
-    ways = tuple(Way(word.channel, word.message.account, word.message.sender, "已修好") for word in spoken)
+def compose(matter: HotlineMatter, reach: Reach, update_id: UUID) -> Draft:
+    ways = tuple(Way(word.channel, word.message.account, word.message.sender, "已修好") for word in reach.spoken)
     return Draft(reply_id(update_id), ReplyKind.RESULT, ways, "zh", matter.tracking_code, matter.matter_id, update_id)
 
 
-def nobody(matter: HotlineMatter, _spoken: tuple[LastWord, ...], update_id: UUID) -> Draft:
-    return compose(matter, (), update_id)
+def nobody(matter: HotlineMatter, _reach: Reach, update_id: UUID) -> Draft:
+    return compose(matter, Reach(()), update_id)
 
 
 async def tell(store: Store, told: Update, composing: Any = compose) -> Told | None:
@@ -139,9 +139,9 @@ async def test_what_the_core_told_is_read_in_its_order(store: Store) -> None:
 async def test_the_way_back_is_how_he_last_spoke(store: Store) -> None:
     seen: list[tuple[LastWord, ...]] = []
 
-    def composing(matter: HotlineMatter, spoken: tuple[LastWord, ...], update_id: UUID) -> Draft:
-        seen.append(spoken)
-        return compose(matter, spoken, update_id)
+    def composing(matter: HotlineMatter, reach: Reach, update_id: UUID) -> Draft:
+        seen.append(reach.spoken)
+        return compose(matter, reach, update_id)
 
     citizen = SENDER.model_copy(update={"type": ContactType.TELEGRAM})  # whose name means the same on every account
     matter = await filed(store, message(sender=citizen))
