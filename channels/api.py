@@ -10,10 +10,10 @@ import hashlib
 import re
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import orjson
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from channels.base import Admission, Answer, File, Request, Route, State, Webhook
 from channels.bodies import Body
@@ -21,7 +21,7 @@ from channels.clients import identify
 from channels.errors import ChannelError, Malformed, Missing, Unacceptable
 from channels.pace import Pace
 from channels.problem import refusal, sentence
-from channels.settings import Client, WebhookSettings
+from channels.settings import ApiPathSettings, Client, Programs
 from normalizer.model import AttachmentKind, Binding, Envelope, Kept, Message, Parsed
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
@@ -29,17 +29,11 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 UPLOADED = frozenset(AttachmentKind) - {AttachmentKind.LINK}
 
 
-class ApiSettings(WebhookSettings):
+class ApiSettings(ApiPathSettings):
     """What every API channel takes."""
 
-    clients: Annotated[tuple[Client, ...], Field(min_length=1)]
+    clients: Programs[Client]
     """The programs that may call."""
-
-    @model_validator(mode="after")
-    def _has_its_own_path(self) -> ApiSettings:
-        if self.path_secret is not None:
-            raise ValueError("path_secret has no use here: the API's path is fixed and its clients have keys")
-        return self
 
 
 S = TypeVar("S", bound=ApiSettings)

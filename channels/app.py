@@ -19,7 +19,7 @@ from channels.base import State
 from channels.bodies import attachments
 from channels.errors import NotSent, Uncertain, Undeliverable
 from channels.rest import Told, call
-from channels.settings import Client, SigningSecret, Strict
+from channels.settings import Client, Programs, SigningSecret, Strict
 from normalizer.model import Assurance, AttachmentKind, Contact, ContactType, Message
 from normalizer.reply import Outgoing, Sent
 
@@ -48,7 +48,7 @@ class AppSettings(ApiSettings):
 
     kind: Literal["app"] = "app"
     """Which adapter."""
-    clients: Annotated[tuple[AppClient, ...], Field(min_length=1)]
+    clients: Programs[AppClient]
     """The programs that may call."""
 
 
@@ -64,6 +64,8 @@ class App(ApiChannel[AppSettings, MessageBody]):
     title: ClassVar[str] = "Hand over what a citizen wrote"
     operation: ClassVar[str] = "post_message"
     fetches: ClassVar[frozenset[AttachmentKind]] = UPLOADED
+    #: How long the back end may take over one answer.
+    send_seconds: ClassVar[float] = 15.0
 
     @property
     def reaches(self) -> frozenset[ContactType]:  # type: ignore[override]  # read only, and it depends on the settings
@@ -108,7 +110,8 @@ class App(ApiChannel[AppSettings, MessageBody]):
             raise Undeliverable("no_push")
         body = _told(outgoing)
         try:
-            told = await call("POST", push.url, json=body, headers=_signed(push, outgoing, orjson.dumps(body)))
+            headers = _signed(push, outgoing, orjson.dumps(body))
+            told = await call("POST", push.url, json=body, headers=headers, seconds=self.send_seconds)
         except Uncertain as error:
             raise NotSent(error.reason) from None
         return _judged(told)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from channels.errors import Unacceptable, Unauthenticated
-from channels.settings import Client
+from channels.settings import ApiKey, Client
 
 C = TypeVar("C", bound=Client)
 
@@ -31,7 +31,7 @@ def identify(clients: Iterable[C], authorization: str | None, scope: str | None 
     if bearer is None:
         raise Unauthenticated("no_key", "Send Authorization: Bearer and your key.")
     offered = key_hash(bearer[1])
-    found = [client for client in clients if _opens(client, offered)]
+    found = [client for client in clients if opens(client, offered)]
     if not found:
         raise Unauthenticated("unknown_key", "This key is not known.")
     if scope is not None and scope not in found[0].scopes:
@@ -39,8 +39,8 @@ def identify(clients: Iterable[C], authorization: str | None, scope: str | None 
     return found[0]
 
 
-def _opens(client: Client, offered: str) -> bool:
-    """Two keys may live at once, so that one can be changed while the program runs."""
+def opens(client: ApiKey, offered: str) -> bool:
+    """Whether a key's hash is the program's: two keys may live at once, so that one can be changed while it runs."""
     previous = client.previous_key_hash or client.key_hash
     opens = hmac.compare_digest(client.key_hash.get_secret_value(), offered)
     return hmac.compare_digest(previous.get_secret_value(), offered) or opens

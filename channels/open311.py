@@ -7,7 +7,6 @@ Idempotency-Key, as with the rest of the API.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import math
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
@@ -18,14 +17,14 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 from channels.api import idempotency_key
 from channels.base import Admission, Answer, Deliver, Request, Route, Webhook
 from channels.bodies import Body
-from channels.clients import key_hash
+from channels.clients import key_hash, opens
 from channels.errors import ChannelError, Malformed, Rebound, TooMany, Unacceptable, Unauthenticated, Unavailable
 from channels.forms import fields
 from channels.open311_services import SERVICES, Service
 from channels.open311_xml import Form, form_of, refused, rendered
 from channels.pace import Pace
 from channels.problem import sentence
-from channels.settings import ApiKey, WebhookSettings
+from channels.settings import ApiKey, ApiPathSettings, Programs
 from normalizer.model import (
     Assurance,
     Attachment,
@@ -53,12 +52,12 @@ def _different(services: tuple[Service, ...]) -> tuple[Service, ...]:
     return services
 
 
-class Open311Settings(WebhookSettings):
+class Open311Settings(ApiPathSettings):
     """Settings of kind ``open311``."""
 
     kind: Literal["open311"] = "open311"
     """Which adapter."""
-    api_keys: Annotated[tuple[ApiKey, ...], Field(min_length=1)]
+    api_keys: Programs[ApiKey]
     """Who may post requests."""
     jurisdiction_id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,99}$")]
     """The city's, by custom its domain: jinan.gov.cn."""
@@ -132,7 +131,7 @@ class Open311(Webhook[Open311Settings]):
     def client(self, key: str | None) -> ApiKey:
         """Whose api_key it is. Raise Unauthenticated."""
         offered = key_hash(key or "")
-        found = [one for one in self.settings.api_keys if hmac.compare_digest(one.key_hash.get_secret_value(), offered)]
+        found = [one for one in self.settings.api_keys if opens(one, offered)]
         if not key or not found:
             raise Unauthenticated("api_key", "api_key is missing or not known.")
         return found[0]

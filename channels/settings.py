@@ -10,7 +10,7 @@ import base64
 import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +21,7 @@ from pydantic import (
     SecretStr,
     ValidationInfo,
     WithJsonSchema,
+    model_validator,
 )
 
 PLACEHOLDERS = frozenset(
@@ -129,6 +130,16 @@ class WebhookSettings(ChannelSettings):
     """Addresses the provider calls from; empty: any."""
 
 
+class ApiPathSettings(WebhookSettings):
+    """What every kind takes whose path the contract fixes and whose callers have keys."""
+
+    @model_validator(mode="after")
+    def _has_its_own_path(self) -> ApiPathSettings:
+        if self.path_secret is not None:
+            raise ValueError("path_secret has no use here: the path is fixed and its callers have keys")
+        return self
+
+
 def _hashed(secret: SecretStr) -> SecretStr:
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", secret.get_secret_value()):
         raise ValueError("write sha256: and 64 hex digits; `gateway keys new-client` makes the line")
@@ -163,3 +174,20 @@ class Client(ApiKey):
         ...,
     ]
     """What it may do."""
+
+
+K = TypeVar("K", bound=ApiKey)
+
+
+def _told_apart(programs: tuple[K, ...]) -> tuple[K, ...]:
+    """Raise ValueError when two have the same id or key: who called would be a guess."""
+    keys = [{one.key_hash, one.previous_key_hash or one.key_hash} for one in programs]
+    if len({one.id for one in programs}) < len(programs):
+        raise ValueError("two of them have the same id; give each its own")
+    if len(set().union(*keys)) < sum(map(len, keys)):
+        raise ValueError("two of them have the same key; make each its own by `gateway keys new-client`")
+    return programs
+
+
+Programs = Annotated[tuple[K, ...], Field(min_length=1), AfterValidator(_told_apart)]
+"""Programs that may call, at least one."""

@@ -23,6 +23,7 @@ from channels.base import Admission, Answer, File, Request, State, Webhook
 from channels.errors import Malformed, Unauthenticated
 from channels.recount import Period, Told
 from channels.settings import Secret, WebhookSettings
+from channels.signed_query import Secrets, in_force
 from channels.sms_twilio_api import download, send
 from channels.sms_twilio_list import inbound
 from channels.sms_twilio_message import read
@@ -46,6 +47,8 @@ class SmsTwilioSettings(WebhookSettings):
     """The account whose messages are accepted."""
     auth_token: Secret
     """Its primary Auth Token: signs every webhook that no shared key signs."""
+    previous_auth_token: Secret | None = None
+    """The token before it, while one is changed: still signs what comes in, and is not used for what goes out."""
     number: Annotated[str, Field(pattern=r"^(\+[1-9]\d{1,14}|\d{3,8})$")]
     """Our number, E.164 or a short code."""
     shared_key: Secret | None = None
@@ -102,17 +105,17 @@ class SmsTwilio(Webhook[SmsTwilioSettings]):
             apparent_sender=_apparent_sender(request.body, content_type),
         )
 
-    def _expected(self, request: Request, params: _Params) -> tuple[str, str]:
+    def _expected(self, request: Request, params: _Params) -> list[str]:
         """Twilio's back end is inconsistent about the port in the URL it signs, says its own library: both are good."""
-        secret, algorithm = self._key(request.header("X-Twilio-Webhooks-Signature-Settings") or "")
+        secrets, algorithm = self._keys(request.header("X-Twilio-Webhooks-Signature-Settings") or "")
         url = urlparse(f"{request.url}?{request.query}" if request.query else request.url)
-        validator = RequestValidator(secret.get_secret_value())
-        return (
-            validator.compute_signature(remove_port(url), params, algorithm),
-            validator.compute_signature(add_port(url), params, algorithm),
-        )
+        return [
+            RequestValidator(secret.get_secret_value()).compute_signature(way(url), params, algorithm)
+            for secret in secrets
+            for way in (remove_port, add_port)
+        ]
 
-    def _key(self, header: str) -> tuple[Secret, str]:
+    def _keys(self, header: str) -> tuple[Secrets, str]:
         """``key=<id>,algorithm=<name>``: https://www.twilio.com/docs/usage/webhooks/webhook-shared-keys.
 
         The header is the caller's word: it can only choose the shared key, never pair SHA-256 with the Auth Token.
@@ -120,13 +123,13 @@ class SmsTwilio(Webhook[SmsTwilioSettings]):
         named = {name.strip(): value.strip() for name, _, value in (part.partition("=") for part in header.split(","))}
         key, algorithm = named.get("key"), (named.get("algorithm") or HMAC_SHA1).upper()
         if key is None and algorithm == HMAC_SHA1:
-            return self.settings.auth_token, algorithm
+            return in_force(self.settings.auth_token, self.settings.previous_auth_token), algorithm
         shared = self.settings.shared_key
         if shared is None or algorithm not in (HMAC_SHA1, HMAC_SHA256):
             raise Unauthenticated("algorithm")
         if self.settings.shared_key_id not in (None, key):
             raise Unauthenticated("shared_key")
-        return shared, algorithm
+        return (shared,), algorithm
 
     def _admit_account(self, body: bytes, content_type: str) -> None:
         """Unreadable bodies pass: they are authentic, and ``parse`` says what is wrong with them."""

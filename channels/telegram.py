@@ -23,13 +23,14 @@ from channels.base import Admission, Deliver, File, Request, Route, State, State
 from channels.errors import ChannelError, Missing, Unauthenticated, Undeliverable
 from channels.recount import Period, Told, Unanswered, Waiting, ask, numbered
 from channels.settings import Secret, WebhookSettings
+from channels.signed_query import in_force
 from channels.telegram_calls import BotApi, asked_to_wait
 from channels.telegram_update import is_id, read_update
 from normalizer.model import AttachmentKind, ContactType, Envelope, Parsed
 from normalizer.reply import Outgoing, Sent
 
-#: Seconds between two rounds of polling that brought nothing new.
-PAUSE = 1.0
+#: Seconds between two rounds of polling that brought nothing new, and that a poll may take beyond what it was asked to.
+PAUSE, SLACK_SECONDS = 1.0, 10
 #: A quotation mark that a citizen writes is escaped in JSON: he cannot name another update.
 UPDATE_ID = re.compile(rb'"update_id"\s*:\s*([1-9][0-9]{0,17})\b')
 FROM_ID = re.compile(rb'"from"\s*:\s*\{\s*"id"\s*:\s*([0-9]{1,20})\b')
@@ -46,6 +47,9 @@ def _shaped(pattern: str, lack: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+SecretToken = Annotated[Secret, _shaped("[A-Za-z0-9_-]{1,256}", "1 to 256 of A-Z, a-z, 0-9, _ and -")]
+
+
 class TelegramSettings(WebhookSettings):
     """Settings of a Telegram bot."""
 
@@ -53,8 +57,10 @@ class TelegramSettings(WebhookSettings):
     """Which adapter."""
     bot_token: Annotated[Secret, _shaped("[0-9]+:[A-Za-z0-9_-]+", "copy it from @BotFather: digits, a colon, letters")]
     """From @BotFather; the part before the colon is the bot's id."""
-    secret_token: Annotated[Secret, _shaped("[A-Za-z0-9_-]{1,256}", "1 to 256 of A-Z, a-z, 0-9, _ and -")]
+    secret_token: SecretToken
     """What setWebhook was given; Telegram sends it with every update."""
+    previous_secret_token: SecretToken | None = None
+    """What it was given before: still opens, so that updates on their way while it is changed are not turned away."""
     mode: Literal["webhook", "poll"] = "webhook"
     """Who calls whom. Telegram refuses to be polled while a webhook is set."""
     api_base: str = "https://api.telegram.org"
@@ -101,7 +107,8 @@ class Telegram(Webhook[TelegramSettings]):
         stated = request.header("X-Telegram-Bot-Api-Secret-Token")
         if stated is None:
             raise Unauthenticated("secret_missing")
-        if not hmac.compare_digest(stated, self.settings.secret_token.get_secret_value()):
+        known = in_force(self.settings.secret_token, self.settings.previous_secret_token)
+        if not any(hmac.compare_digest(stated, one.get_secret_value()) for one in known):
             raise Unauthenticated("secret")
         return Admission(apparent_sender=_apparent_sender(request.body))
 
@@ -112,7 +119,7 @@ class Telegram(Webhook[TelegramSettings]):
 
     async def run(self, deliver: Deliver, state: State) -> None:
         """Poll for ever; the cursor moves in the same transaction that keeps an update. Raise PollFailed."""
-        async with self._bot.client(read=self.settings.poll_seconds + 10) as client:
+        async with self._bot.client(read=self.settings.poll_seconds + SLACK_SECONDS) as client:
             offset = await state.get("offset")
             while True:
                 before = offset

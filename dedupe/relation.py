@@ -92,6 +92,13 @@ def _changes_an_earlier_one(asked: Asked) -> Verdict | None:
     return _attached(asked.past.amended, "is the new wording of an earlier message", settling=True)
 
 
+def _was_overtaken_by_its_change(asked: Asked) -> Verdict | None:
+    latest, name = asked.past.latest, asked.kept.message.provider_id
+    if latest is None or latest.amends is None or latest.amends != name:
+        return None
+    return _attached(latest.matter_id, "is the first wording of the message before", settling=True)
+
+
 def _belongs_to_a_group(asked: Asked) -> Verdict | None:
     latest, group = asked.past.latest, asked.kept.message.group
     if latest is None or group is None or group != latest.group or asked.now - latest.received_at > TOGETHER:
@@ -165,6 +172,7 @@ _QUESTIONS: tuple[Callable[[Asked], Verdict | None], ...] = (
     _opts_out,
     _names_it,
     _changes_an_earlier_one,
+    _was_overtaken_by_its_change,
     _belongs_to_a_group,
     _asks_how_it_stands,
     _is_about_one,

@@ -140,7 +140,9 @@ def _clashes(channels: dict[str, AnyChannel]) -> Iterator[Complaint]:
     for name, channel in channels.items():
         for route in channel.routes():
             if owners.setdefault(route.path, name) != name:
-                yield ("channels", name), f"channel {owners[route.path]} serves the same path; keep one of them"
+                mend = f"channel {owners[route.path]} serves the same path; keep one of them, with the callers of both"
+                yield ("channels", name), mend
+                break
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Lines]:

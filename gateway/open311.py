@@ -41,7 +41,7 @@ def open311(channels: Mapping[str, AnyChannel], store: Store, clock: Clock, publ
     @router.api_route(PATH + "/{rest:path}", methods=["GET", "POST"], include_in_schema=False)
     async def read(rest: str, request: Request) -> Response:
         answer = await reading.answer(rest, request)
-        return Response(answer.body, answer.status, media_type=answer.media_type)
+        return Response(answer.body, answer.status, dict(answer.headers), answer.media_type)
 
     return router
 

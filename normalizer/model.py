@@ -705,6 +705,8 @@ class PastMessage(Frozen):
     """When the first message of that matter came."""
     group: str | None = None
     """Its group; see ``Message.group``."""
+    amends: str | None = None
+    """What it changed; see ``Message.amends``."""
 
 
 class Past(Frozen):

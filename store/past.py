@@ -120,6 +120,7 @@ def _latest(connection: Connection, kept: KeptMessage, caller_id: UUID) -> PastM
         received_at=row.received_at,
         began_at=connection.execute(opened).scalar_one(),
         group=row.content.get("group"),
+        amends=row.content.get("amends"),
     )
 
 

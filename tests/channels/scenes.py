@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableSequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -97,11 +97,20 @@ class Scripted(Protocol):
     script: list[Any]
 
 
+class Given(Protocol):
+    """What citizens have been given."""
+
+    def __len__(self) -> int: ...
+
+    def clear(self) -> None:
+        """Forget it."""
+
+
 async def walk(
     place: Place,
     steps: Mapping[str, Step],
     provider: Scripted,
-    given: MutableSequence[Any],
+    given: Given,
     speak: Callable[[], Awaitable[Any]],
 ) -> None:
     """Somebody speaks at each step: his matter is filed, his acknowledgement has one end, and never goes out twice."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -34,11 +35,15 @@ SECRET = "whsec_" + base64.b64encode(RAW).decode()
 CORE_KEY = "c" * 43
 
 
+#: What the back end does with a call beside answering: it has read it.
+HANG_UP, HANG = "hang up", "hang"
+
+
 @dataclass
 class BackEnd:
-    """Takes each webhook-id once; answers by ``script`` first: a status, or None to hang up without an answer."""
+    """Takes each webhook-id once; answers by ``script`` first: a status, with a body or without, HANG or HANG_UP."""
 
-    script: list[int | None] = field(default_factory=list)
+    script: list[int | tuple[int, str] | str] = field(default_factory=list)
     calls: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     shown: dict[str, dict[str, Any]] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
@@ -48,26 +53,31 @@ class BackEnd:
         body, headers = await request.read(), {name.lower(): value for name, value in request.headers.items()}
         self.calls.append((headers, body))
         told = Webhook(SECRET).verify(body, headers)
-        status = self.script.pop(0) if self.script else 204
-        if status is None or status < 400:  # whoever hangs up has read it all the same
+        how = self.script.pop(0) if self.script else 204
+        status, text = how if isinstance(how, tuple) else (how, "")
+        if isinstance(status, str) or status < 300:  # whoever hangs up has read it all the same
             self.shown.setdefault(headers["webhook-id"], told)
-        if status is None:
+        if status == HANG:
+            await self._over.wait()
+        if isinstance(status, str):
             assert request.transport is not None
             request.transport.abort()
             return web.Response()
-        return web.Response(status=status, headers=self.headers)
+        return web.Response(status=status, text=text, headers=self.headers)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[BackEnd]:
+        self._over = asyncio.Event()
         application = web.Application()
         application.add_routes([web.post("/hook", self._hook)])
-        runner = web.AppRunner(application, access_log=None)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
         try:
             yield self
         finally:
+            self._over.set()
             await runner.cleanup()
 
 
@@ -137,13 +147,13 @@ async def test_a_reply_is_a_signed_post_by_the_letter_of_the_standard(back_end: 
         (429, NotSent),
         (500, NotSent),
         (503, NotSent),
-        (None, NotSent),
+        (HANG_UP, NotSent),
         (400, Undeliverable),
         (410, Undeliverable),
         (422, Undeliverable),
     ],
 )
-async def test_what_an_answer_means(back_end: BackEnd, status: int | None, error: type[Exception] | None) -> None:
+async def test_what_an_answer_means(back_end: BackEnd, status: int | str, error: type[Exception] | None) -> None:
     back_end.script = [status]
     if error is None:
         assert await send(channel(back_end.url)) == Sent()
@@ -188,7 +198,7 @@ async def test_acknowledgement_and_result_reach_the_user_once_though_the_back_en
     start_gateway: Start, back_end: BackEnd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replies.Replies.__init__, "__kwdefaults__", {"first_seconds": 0.05})
-    back_end.script = [500, None, 204]  # refused, read without an answer, then taken
+    back_end.script = [500, HANG_UP, 204]  # refused, read without an answer, then taken
 
     def pushed(document: dict) -> None:
         document["replies"] = {"acknowledge": True}

@@ -8,7 +8,7 @@ import logging
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -408,9 +408,9 @@ class Keeper:
 
 @dataclass
 class BotApi:
-    """A Bot API on loopback that answers getUpdates from a script, then waits as a long poll does."""
+    """A Bot API on loopback that answers getUpdates from a script - None: not at all -, then waits as a long poll does."""
 
-    script: list[tuple[int, bytes]]
+    script: Sequence[tuple[int, bytes] | None]
     asked: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     url: str = ""
@@ -429,10 +429,11 @@ class BotApi:
         )
         self.asked.append(orjson.loads(await reader.readexactly(length)))
         self.paths.append(head.split()[1])
-        if len(self.asked) > len(self.script):
+        answer = self.script[len(self.asked) - 1] if len(self.asked) <= len(self.script) else None
+        if answer is None:
             await reader.read()
         else:
-            status, body = self.script[len(self.asked) - 1]
+            status, body = answer
             writer.write(
                 f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
             )

@@ -38,6 +38,9 @@ SECRET = "Ab-9_" * 4
 CITIZEN = 900000001
 HTML = b"<html>Bad Gateway</html>"
 
+#: The connection is cut once the message was taken.
+CUT = "cut"
+
 Asked = list[tuple[str, dict[str, Any]]]
 
 
@@ -59,7 +62,7 @@ def refusal(code: int, description: str, **parameters: Any) -> tuple[int, bytes]
 class FakeBotApi:
     """Telegram's side, with its own words for what goes wrong; ``script`` is answered before it does its work."""
 
-    script: list[tuple[int, bytes] | None] = field(default_factory=list)
+    script: list[Any] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     asked: Asked = field(default_factory=list)
     #: Chat and text of what citizens got.
@@ -89,6 +92,11 @@ class FakeBotApi:
             if (scripted := self.script.pop(0)) is None:
                 await self._over.wait()
                 return web.Response(status=503)
+            if isinstance(scripted, str):
+                self.got.append((asked["chat_id"], asked["text"]))
+                assert request.transport is not None
+                request.transport.abort()
+                return web.Response()
             return self._answer(scripted)
         if request.match_info["method"] == "getFile":
             return self._get_file(asked)
