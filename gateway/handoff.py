@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -18,8 +19,8 @@ from aiolimiter import AsyncLimiter
 from gateway.breaker import URGENT_SECONDS, Breaker
 from gateway.clock import Clock
 from gateway.metrics import Metrics
+from gateway.rounds import Rounds
 from gateway.sinks import Delivered, Park, Pause, Result, Retry, Sink
-from store.errors import Superseded
 from store.outbox import Outbox
 from store.values import DueEvent
 
@@ -38,8 +39,13 @@ FIRST_SECONDS, LONGEST_SECONDS = 1.0, 600.0
 SLICE_SECONDS = 0.05
 
 
-class Handoff:
-    """Delivers one sink's events until cancelled; ring it when an event was written."""
+class Handoff(Rounds):
+    """Delivers one sink's events until cancelled; ring it when an event was written.
+
+    What is under way then stays waiting and is sent again under the same id.
+    """
+
+    stage, names = "handoff", "event_id"
 
     def __init__(
         self,
@@ -53,6 +59,7 @@ class Handoff:
         jitter: Callable[[], float] = random.random,
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(IDLE_SECONDS, linger_seconds=LINGER_SECONDS, pause_seconds=FIRST_SECONDS)
         self._name, self._outbox, self._sink = name, outbox, sink
         self._clock, self._metrics, self._jitter = clock, metrics, jitter
         self._breaker = Breaker(elapsed, jitter)
@@ -60,28 +67,9 @@ class Handoff:
         self._rate = AsyncLimiter(burst, burst / events_per_second)
         self._most = int(min(TAKEN, max(2, events_per_second * AHEAD_SECONDS)))
         self._places = asyncio.Semaphore(AT_ONCE)
-        self._under_way: dict[UUID, asyncio.Task[None]] = {}
         self._urgent: set[UUID] = set()
         #: Tried since the sink is away: the next try is another's, for the fault may be that event's own.
         self._in_vain: set[UUID] = set()
-        self._bell = asyncio.Event()
-
-    def ring(self) -> None:
-        """There is an event to deliver."""
-        self._bell.set()
-
-    async def run(self) -> None:
-        """Deliver until cancelled; what is under way then stays waiting and is sent again under the same id."""
-        try:
-            while True:
-                self._bell.clear()
-                if not await self._start():
-                    await self._rest()
-        finally:
-            left = list(self._under_way.values())
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
 
     async def close(self) -> None:
         """Release what the sink holds."""
@@ -104,7 +92,7 @@ class Handoff:
         if not trying or not (due or urgent):
             self._in_vain.clear()
         for event in due:
-            self._under_way[event.id] = asyncio.create_task(self._attempt(event, trying=trying))
+            self._begin(event.id, partial(self._hand_over, event, trying=trying))
             if event.immediate:
                 self._urgent.add(event.id)
         return len(due)
@@ -118,15 +106,8 @@ class Handoff:
             return 1, False
         return (1 if self._breaker.may_try_urgent and not self._urgent else 0), True
 
-    async def _rest(self) -> None:
-        try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                await self._bell.wait()
-                await asyncio.sleep(LINGER_SECONDS)
-        except TimeoutError:
-            pass
-
-    async def _attempt(self, event: DueEvent, *, trying: bool) -> None:
+    async def _hand_over(self, event: DueEvent, *, trying: bool) -> None:
+        """Should it not be written down, it is sent again: the core knows it by its id."""
         try:
             async with self._places:
                 await self._rate.acquire()
@@ -134,15 +115,8 @@ class Handoff:
                     return  # lost meanwhile, the lead or the sink: this one was not sent, and goes on waiting
                 result = await self._deliver(event)
             await self._write(event, result)
-        except Superseded:
-            log.info("superseded", stage="handoff", event_id=str(event.id))
-        except Exception as error:  # noqa: BLE001 - delivered or not, it is sent again: the core knows it by its id
-            log.warning("not_written", stage="handoff", event_id=str(event.id), error=type(error).__name__)
-            await asyncio.sleep(FIRST_SECONDS)
         finally:
-            del self._under_way[event.id]
             self._urgent.discard(event.id)
-            self._bell.set()
 
     async def _deliver(self, event: DueEvent) -> Result:
         if event.payload is None:

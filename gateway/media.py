@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Any, Protocol
-from uuid import UUID
 
 import filetype
 import structlog
@@ -16,7 +16,8 @@ import structlog
 from channels.base import AnyChannel, File, State
 from channels.errors import Missing, Unavailable
 from gateway.clock import Clock
-from store.errors import StoreUnavailable, Superseded
+from gateway.rounds import Rounds
+from store.errors import StoreUnavailable
 from store.media import DueFile, Held
 from store.mediabox import MediaBox
 
@@ -42,8 +43,10 @@ class Keeper(Protocol):
         """The SHA-256, hex."""
 
 
-class Media:
+class Media(Rounds):
     """Fetches one channel's files until cancelled; ring it when one was queued."""
+
+    stage, names = "media", "file_id"
 
     def __init__(
         self,
@@ -55,27 +58,9 @@ class Media:
         clock: Clock,
         first_seconds: float = FIRST_SECONDS,
     ) -> None:
+        super().__init__(IDLE_SECONDS)
         self._channel, self._box, self._files, self._state = channel, box, files, state
         self._clock, self._first = clock, first_seconds
-        self._under_way: dict[UUID, asyncio.Task[None]] = {}
-        self._bell = asyncio.Event()
-
-    def ring(self) -> None:
-        """There is a file to fetch."""
-        self._bell.set()
-
-    async def run(self) -> None:
-        """Fetch until cancelled; what is under way then is fetched again."""
-        try:
-            while True:
-                self._bell.clear()
-                if not await self._start():
-                    await self._rest()
-        finally:
-            left = list(self._under_way.values())
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
 
     async def _start(self) -> int:
         places = AT_ONCE - len(self._under_way)
@@ -89,27 +74,8 @@ class Media:
             return 0
         new = [file for file in due if file.id not in self._under_way][:places]
         for file in new:
-            self._under_way[file.id] = asyncio.create_task(self._attempt(file))
+            self._begin(file.id, partial(self._fetch, file))
         return len(new)
-
-    async def _rest(self) -> None:
-        try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                await self._bell.wait()
-        except TimeoutError:
-            pass
-
-    async def _attempt(self, file: DueFile) -> None:
-        try:
-            await self._fetch(file)
-        except Superseded:
-            log.info("superseded", stage="media", file_id=str(file.id))
-        except Exception as error:  # noqa: BLE001 - it is still queued
-            log.error("not_written", stage="media", file_id=str(file.id), error=type(error).__name__)
-            await asyncio.sleep(IDLE_SECONDS)
-        finally:
-            del self._under_way[file.id]
-            self._bell.set()
 
     async def _fetch(self, file: DueFile) -> None:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -18,6 +19,7 @@ from channels.errors import NotSent, Uncertain, Undeliverable
 from gateway.clock import Clock
 from gateway.config import Config
 from gateway.metrics import Metrics
+from gateway.rounds import Rounds
 from gateway.texts import language_of, neutral, written
 from normalizer.model import Assurance, ContactType, HotlineMatter
 from normalizer.reply import ReplyKind
@@ -44,8 +46,13 @@ SEND_SECONDS = 60.0
 _ANYWHERE = frozenset({ContactType.PHONE, ContactType.MAIL})
 
 
-class Replies:
-    """Sends one channel's replies until cancelled; ring it when one was queued."""
+class Replies(Rounds):
+    """Sends one channel's replies until cancelled; ring it when one was queued.
+
+    What is under way then is ended first, for else nobody would know what became of it.
+    """
+
+    stage, names, ends_what_it_began = "replies", "reply_id", True
 
     def __init__(
         self,
@@ -57,25 +64,10 @@ class Replies:
         metrics: Metrics,
         first_seconds: float = FIRST_SECONDS,
     ) -> None:
+        super().__init__(IDLE_SECONDS)
         self._channel, self._box, self._state = channel, box, state
         self._clock, self._metrics, self._first = clock, metrics, first_seconds
         self._rate = AsyncLimiter(PER_SECOND, 1)
-        self._under_way: dict[UUID, asyncio.Task[None]] = {}
-        self._bell = asyncio.Event()
-
-    def ring(self) -> None:
-        """There is a reply to send."""
-        self._bell.set()
-
-    async def run(self) -> None:
-        """Send until cancelled; what is under way then is ended first, for else nobody would know what became of it."""
-        try:
-            while True:
-                self._bell.clear()
-                if not await self._start():
-                    await self._rest()
-        finally:
-            await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
     async def _start(self) -> int:
         places = AT_ONCE - len(self._under_way)
@@ -88,28 +80,12 @@ class Replies:
                 log.error("claim_failed", stage="replies", channel=self._channel.name, error=type(error).__name__)
             return 0
         for reply in due:
-            self._under_way[reply.outgoing.id] = asyncio.create_task(self._attempt(reply))
+            self._begin(reply.outgoing.id, partial(self._send_in_turn, reply))
         return len(due)
 
-    async def _rest(self) -> None:
-        try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                await self._bell.wait()
-        except TimeoutError:
-            pass
-
-    async def _attempt(self, reply: DueReply) -> None:
-        try:
-            async with self._rate:
-                await self._send(reply)
-        except Superseded:
-            log.info("superseded", stage="replies", reply_id=str(reply.outgoing.id))
-        except Exception as error:  # noqa: BLE001 - what became of it is not written: it will be found ``sending``
-            log.error("not_written", stage="replies", reply_id=str(reply.outgoing.id), error=type(error).__name__)
-            await asyncio.sleep(IDLE_SECONDS)
-        finally:
-            del self._under_way[reply.outgoing.id]
-            self._bell.set()
+    async def _send_in_turn(self, reply: DueReply) -> None:
+        async with self._rate:
+            await self._send(reply)
 
     async def _send(self, reply: DueReply) -> None:
         name = self._channel.name
