@@ -83,7 +83,13 @@ def _notice(update: dict[str, Any], account: str) -> Notice:
         return notice
     citizen = Contact(type=ContactType.TELEGRAM, value=str(chat["id"]), assurance=Assurance.VERIFIED)
     reason, reachable = STEPS[status]
-    return Notice(reason=reason, account=account, sender=citizen, reachable=reachable)
+    return Notice(
+        reason=reason,
+        account=account,
+        sender=citizen,
+        reachable=reachable,
+        sent_at=_when(_part(update, "my_chat_member").get("date")),
+    )
 
 
 def _part(whole: dict[str, Any], name: str) -> dict[str, Any]:

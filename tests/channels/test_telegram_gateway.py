@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -106,9 +106,20 @@ async def steps_of_no_citizen_come_between(stage: Stage) -> dict[str, int]:
 
 async def he_blocks_and_unblocks(stage: Stage) -> dict[str, int]:
     citizen = Citizen(stage)
-    shut, open_ = (membership(status, id=int(citizen.id)) for status in ("kicked", "member"))
+    at = datetime.now(UTC)
+    shut, open_ = (membership(status, at, id=int(citizen.id)) for status in ("kicked", "member"))
     await citizen.sends(shut | {"update_id": 40}, open_ | {"update_id": 41}, citizen.says(42, text="路灯不亮"))
     return {"filed": 1, "notice": 2}
+
+
+async def he_blocked_yesterday_and_it_is_told_today(stage: Stage) -> dict[str, int]:
+    """Whoever writes to us is answered, whatever he did before."""
+    citizen = Citizen(stage)
+    shut = membership("kicked", datetime.now(UTC) - timedelta(hours=24), id=int(citizen.id))
+    await citizen.sends(citizen.says(60, text="路灯不亮"))
+    await stage.gateway.settle()
+    await citizen.sends(shut | {"update_id": 61}, citizen.says(62, text="井盖也坏了"))
+    return {"filed": 2, "notice": 1}
 
 
 async def sends_what_nobody_can_read(stage: Stage) -> dict[str, int]:
@@ -125,6 +136,7 @@ SCENES: tuple[Scene[Stage], ...] = (
     an_album_comes_backwards_and_twice,
     steps_of_no_citizen_come_between,
     he_blocks_and_unblocks,
+    he_blocked_yesterday_and_it_is_told_today,
     sends_what_nobody_can_read,
 )
 

@@ -403,11 +403,12 @@ def test_an_album_is_a_group(stated: Any, group: str | None) -> None:
     assert heard(said(text="x", media_group_id=stated)).group == group
 
 
-def membership(status: Any, **chat: Any) -> dict[str, Any]:
+def membership(status: Any, at: datetime = NOW, **chat: Any) -> dict[str, Any]:
     where = {"id": CITIZEN, "type": "private", "first_name": "张三"} | chat
     bot = {"id": 123456, "is_bot": True, "first_name": "12345"}
     old = {"user": bot, "status": "member"}
-    told = {"chat": where, "from": {"id": CITIZEN, "is_bot": False}, "date": 1, "old_chat_member": old}
+    who = {"id": CITIZEN, "is_bot": False}
+    told = {"chat": where, "from": who, "date": int(at.timestamp()), "old_chat_member": old}
     return {"update_id": 1, "my_chat_member": told | {"new_chat_member": {"user": bot, "status": status}}}
 
 
@@ -416,7 +417,8 @@ def membership(status: Any, **chat: Any) -> dict[str, Any]:
 )
 def test_a_citizen_shuts_and_opens_the_door(status: str, reason: str, reachable: bool) -> None:
     sender = heard(said(text="x")).sender
-    assert understood(membership(status)) == Notice(reason=reason, account="123456", sender=sender, reachable=reachable)
+    told = Notice(reason=reason, account="123456", sender=sender, reachable=reachable, sent_at=NOW)
+    assert understood(membership(status)) == told
 
 
 @pytest.mark.parametrize(
@@ -490,7 +492,7 @@ async def test_a_conversation_both_ways(start_gateway: Start, monkeypatch: pytes
         filed = next(iter(gateway.core.events.values()))
         assert (filed["type"], len(filed["data"]["messages"])) == ("hotline.matter.filed.v1", 4)
 
-        assert (await peer.update(membership("kicked")).send(gateway)).ok
+        assert (await peer.update(membership("kicked", now)).send(gateway)).ok
         await gateway.settle()
         assert len(await run(gateway.node.store, UNREACHABLE.select())) == 1
         again = peer.message(sender=str(CITIZEN), message_id="9", at=now, text=f"进度 {matter.tracking_code}")
