@@ -172,6 +172,7 @@ class _Zygote:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-c", "from gateway.zygote import main; main()", str(theirs.fileno()), *kinds],
                 pass_fds=[theirs.fileno()],
+                process_group=0,  # Ctrl-C in a terminal is for the node, which then ends them
                 # As we find modules, so must they; and a library with threads of its own could not be forked.
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"},
             )

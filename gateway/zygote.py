@@ -47,7 +47,6 @@ def main() -> None:
         with contextlib.suppress(UnknownKind, BrokenKind):  # who uses it is told so
             load(kind)
     language(_LATIN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the node decides
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a worker: its socket tells
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold what citizens wrote
     gc.collect()
