@@ -29,6 +29,8 @@ KEY = "access_token"
 LAST_SECONDS = 300.0
 #: A forced refresh sooner than this after another does nothing, says WeChat; seconds.
 FORCE_SECONDS = 30.0
+#: How long a node may take to ask; then another does, seconds.
+ASK_SECONDS = 20.0
 #: How long a reply waits when there is no token, seconds: WeChat is busy, or somebody must mend the settings.
 BUSY_SECONDS, MEND_SECONDS = 5.0, 60.0
 BUSY = -1
@@ -39,10 +41,12 @@ class Token:
     """What stands in the state, as JSON."""
 
     value: str
-    #: Seconds since 1970, as ``forced_at``.
+    #: Seconds since 1970, as all times here.
     expires_at: float
     #: When a refresh was last forced.
     forced_at: float = 0.0
+    #: Since when a node has been asking for the next one; 0: none is.
+    asked_at: float = 0.0
 
     @property
     def lasts(self) -> bool:
@@ -63,34 +67,44 @@ class Tokens:
         if token is not None and token.lasts:
             return token.value
         async with self._one_asks:
-            token, raw = await _read(state)
-            if token is not None and token.lasts:
-                return token.value
-            found = await self._ask(forced=False)
-            return await _keep(state, raw, replace(found, forced_at=token.forced_at if token else 0.0))
+            return await self._renewed(state, None)
 
     async def instead_of(self, refused: str, state: State) -> str:
         """Another one, since WeChat has refused this. Raise NotSent."""
         async with self._one_asks:
-            token, raw = await _read(state)
-            if token is not None and token.value != refused and token.lasts:
-                return token.value
-            found = await self._ask(forced=False)
-            forced_at = token.forced_at if token else 0.0
-            if found.value != refused:
-                return await _keep(state, raw, replace(found, forced_at=forced_at))
-            return await self._force(state, raw, replace(found, forced_at=forced_at))
+            return await self._renewed(state, refused)
 
-    async def _force(self, state: State, raw: str | None, known: Token) -> str:
-        """WeChat has refused a token that it calls good. The time is written first: then one node forces, not all."""
+    async def _renewed(self, state: State, refused: str | None) -> str:
+        """Of all nodes the one asks that has written so first; the others go on with the old one, or wait."""
+        token, raw = await _read(state)
+        if token is not None and token.lasts and token.value != refused:
+            return token.value
+        known, now = token or Token("", 0.0), time.time()
+        claim = replace(known, asked_at=now)
+        if now - known.asked_at < ASK_SECONDS or not await _change(state, raw, claim):
+            return _meanwhile(
+                (await _read(state))[0] or known, refused, NotSent("token_renewed_elsewhere", BUSY_SECONDS)
+            )
+        try:
+            found = await self._ask(forced=False)
+            if found.value == refused:
+                found, claim = await self._force(state, claim)
+        except NotSent as error:
+            held, raw = await _read(state)
+            if held is not None and held.asked_at == now:
+                await _change(state, raw, replace(held, asked_at=0.0))
+            return _meanwhile(known, refused, error)
+        return await _keep(state, claim, replace(found, forced_at=claim.forced_at))
+
+    async def _force(self, state: State, claim: Token) -> tuple[Token, Token]:
+        """WeChat has refused a token that it calls good. Written down first: who dies now forces no second time."""
         now = time.time()
-        if now - known.forced_at < FORCE_SECONDS:
+        if now - claim.forced_at < FORCE_SECONDS:
             raise NotSent("token_refused", MEND_SECONDS)
-        claim = _written(replace(known, forced_at=now))
-        if not await state.change(StateChange(KEY, raw, claim)):
+        forcing = replace(claim, forced_at=now)
+        if not await _change(state, _written(claim), forcing):
             raise NotSent("token_renewed_elsewhere", BUSY_SECONDS)
-        found = await self._ask(forced=True)
-        return await _keep(state, claim, replace(found, forced_at=now))
+        return await self._ask(forced=True), forcing
 
     async def _ask(self, *, forced: bool) -> Token:
         """Nothing of a reply has gone out yet, whatever becomes of this."""
@@ -125,12 +139,23 @@ async def _read(state: State) -> tuple[Token | None, str | None]:
     return (Token(**orjson.loads(raw)) if raw else None), raw
 
 
-async def _keep(state: State, raw: str | None, found: Token) -> str:
+async def _change(state: State, raw: str | None, token: Token) -> bool:
+    return await state.change(StateChange(KEY, raw, _written(token)))
+
+
+async def _keep(state: State, claim: Token, found: Token) -> str:
     """Found by another node in the meantime, his counts."""
-    if await state.change(StateChange(KEY, raw, _written(found))):
+    if await _change(state, _written(claim), found):
         return found.value
     theirs, _ = await _read(state)
     return theirs.value if theirs is not None and theirs.lasts else found.value
+
+
+def _meanwhile(known: Token, refused: str | None, error: NotSent) -> str:
+    """The old one, while it counts; else ``error``."""
+    if known.value == refused or time.time() >= known.expires_at:
+        raise error
+    return known.value
 
 
 def _written(token: Token) -> str:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
-import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +16,6 @@ from channels.base import File
 from channels.errors import ChannelError, Missing, NotSent, Unavailable, Uncertain, Undeliverable
 from channels.wechat import WeChat, WeChatSettings
 from channels.wechat_api import fitted
-from channels.wechat_token import Tokens
 from normalizer.model import ContactType
 from normalizer.reply import Outgoing, ReplyKind, Sent
 from tests.channels.chats import BAD_GATEWAY, CUT, HANG, HTML, LIST, NOTHING, SLOW, FakeWeChat, Notes, outgoing, soon
@@ -47,9 +42,9 @@ def channel(fake: FakeWeChat | str, **more: Any) -> WeChat:
     return WeChat("wechat", WeChatSettings.model_validate(chosen | more))
 
 
-def kept(value: str = "token_1", seconds: float = 7200, forced_at: float = 0) -> Notes:
+def kept(value: str = "token_1", seconds: float = 7200, forced_at: float = 0, asked_at: float = 0) -> Notes:
     """The state with a token in it."""
-    token = {"value": value, "expires_at": soon(seconds), "forced_at": forced_at}
+    token = {"value": value, "expires_at": soon(seconds), "forced_at": forced_at, "asked_at": asked_at}
     return Notes(access_token=json.dumps(token))
 
 
@@ -159,126 +154,6 @@ def test_a_text_is_cut_between_characters(text: str) -> None:
     assert len(found.encode()) <= 2048
     assert found == text * 2 or (found.endswith("…") and (text * 2).startswith(found[:-1]))
     assert found == text * 2 or len(found.encode()) >= 2045, "no more than needed"
-
-
-# -- The token ---------------------------------------------------------------------------------------------------------
-
-
-async def test_one_asks_and_all_use_it(wechat: FakeWeChat) -> None:
-    state, first, second = Notes(), channel(wechat), channel(wechat)
-    await asyncio.gather(*(first.send(reply(), state) for _ in range(20)))
-    assert wechat.asked == [False]
-    await asyncio.gather(*(second.send(reply(), state) for _ in range(20)))
-    assert wechat.asked == [False], "another node reads it"
-    assert len(wechat.given) == 40
-
-
-@pytest.mark.parametrize(("seconds", "asked"), [(301, []), (299, [False]), (-1, [False])])
-async def test_it_is_renewed_in_its_last_five_minutes(wechat: FakeWeChat, seconds: float, asked: list[bool]) -> None:
-    state = kept(seconds=seconds)
-    await channel(wechat).send(reply(), state)
-    assert wechat.asked == asked
-    assert json.loads(state.values["access_token"])["expires_at"] > soon(seconds - 2)
-
-
-async def test_who_was_faster_gives_the_token(wechat: FakeWeChat) -> None:
-    state = Notes()
-    state.faster = kept("another_nodes").values
-    assert await Tokens("wechat", channel(wechat).settings).current(state) == "another_nodes"
-    assert wechat.asked == [False], "it had asked"
-
-
-@pytest.mark.parametrize("code", [40001, 40014, 42001])
-async def test_a_refused_token_is_renewed_and_the_reply_goes_out(wechat: FakeWeChat, code: int) -> None:
-    wechat.generation, wechat.script = 2, [code]
-    state = kept("token_1")
-    assert await channel(wechat).send(reply(), state) == Sent()
-    assert (wechat.asked, len(wechat.calls), len(wechat.given)) == ([False], 2, 1)
-    assert json.loads(state.values["access_token"])["value"] == "token_2"
-
-
-async def test_a_token_that_another_node_has_renewed_is_taken_without_asking(wechat: FakeWeChat) -> None:
-    wechat.generation = 2
-    sender, state = channel(wechat), kept("token_1")
-    read = state.get
-
-    async def renewed_after_the_first_reading(key: str) -> str | None:
-        found = await read(key)
-        state.values |= kept("token_2").values
-        return found
-
-    state.get = renewed_after_the_first_reading  # type: ignore[method-assign]
-    assert await sender.send(reply(), state) == Sent()
-    assert (wechat.asked, len(wechat.calls)) == ([], 2)
-
-
-async def test_a_token_that_wechat_calls_good_and_refuses_is_forced_once(wechat: FakeWeChat) -> None:
-    wechat.script = [40001]
-    assert await channel(wechat).send(reply(), Notes()) == Sent()
-    assert wechat.asked == [False, False, True]
-    assert wechat.token == "token_2"
-
-
-async def test_a_server_that_always_refuses_costs_few_calls(wechat: FakeWeChat) -> None:
-    """Each forced refresh counts: twenty a day, thirty seconds apart."""
-    wechat.refuses = True
-    sender, state = channel(wechat), Notes()
-    for _ in range(10):
-        async with asyncio.timeout(5):
-            with pytest.raises(NotSent) as raised:
-                await sender.send(reply(), state)
-        assert raised.value.after_seconds == 60
-    assert wechat.asked.count(True) == 1
-    assert len(wechat.asked) <= 13 and len(wechat.calls) <= 12
-    assert wechat.given == []
-
-
-async def test_thirty_seconds_later_it_may_be_forced_again(wechat: FakeWeChat) -> None:
-    wechat.refuses = True
-    for ago, forced in ((29, 0), (31, 1)):
-        wechat.asked.clear()
-        with pytest.raises(NotSent):
-            await channel(wechat).send(reply(), kept(forced_at=time.time() - ago))
-        assert wechat.asked.count(True) == forced
-
-
-async def test_two_nodes_do_not_force_at_once(wechat: FakeWeChat) -> None:
-    wechat.refuses = True
-    state = kept()
-    nodes = [channel(wechat) for _ in range(4)]
-    results = await asyncio.gather(*(node.send(reply(), state) for node in nodes), return_exceptions=True)
-    assert all(isinstance(result, NotSent) for result in results), results
-    assert wechat.asked.count(True) == 1
-
-
-@pytest.mark.parametrize(
-    ("step", "reason", "after"),
-    [
-        (40125, "token_errcode_40125", 60.0),
-        (40164, "token_errcode_40164", 60.0),
-        (-1, "token_busy", 5.0),
-        (HTML, "token_not_json", 5.0),
-        (NOTHING, "token_errcode_None", 60.0),
-        (CUT, "token_cut", 5.0),
-        (HANG, "token_timeout", 5.0),
-    ],
-)
-@pytest.mark.usefixtures("impatient")
-async def test_without_a_token_nothing_has_gone_out(wechat: FakeWeChat, step: Any, reason: str, after: float) -> None:
-    wechat.token_script = [step]
-    with structlog.testing.capture_logs() as logged, pytest.raises(NotSent) as raised:
-        await channel(wechat).send(reply(), Notes())
-    assert (raised.value.reason, raised.value.after_seconds) == (reason, after)
-    assert wechat.calls == []
-    assert SECRET not in f"{raised.value!r} {raised.value.__cause__!r} {logged}"
-    assert [line["channel"] for line in logged] == (["wechat"] if after == 60 else [])
-
-
-async def test_where_nobody_listens_nothing_has_gone_out() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with pytest.raises(NotSent, match="token_connect"):
-        await channel(f"http://127.0.0.1:{port}").send(reply(), Notes())
 
 
 # -- Pictures, recordings, videos --------------------------------------------------------------------------------------
