@@ -86,6 +86,9 @@ def test_a_fault_reads_file_line_key_and_mend() -> None:
 
 # -- One fault each: what is replaced by what; the piece whose line is told, the key, words of the mend ----------------
 
+OTHER_HASH = HASH[:-1] + ("1" if HASH.endswith("0") else "0")
+ONE, OTHER = (f"{{id: {name}, key_hash: '{key}', scopes: []}}" for name, key in (("a", HASH), ("b", OTHER_HASH)))
+
 SECRET_LINE = f'  secret: "{WHSEC}"'
 ONE_FAULT = {
     "unknown section": ("dedupe:", "dedup:", "dedup:", "dedup", "did you mean dedupe?"),
@@ -145,6 +148,11 @@ ONE_FAULT = {
     "stands twice": ("dedupe:", "city:\n  profile: jinan\ndedupe:", "city:\n  profile", "city", "stands twice"),
     "stands twice inside": ("    app_id", "    token: other-token-2\n    app_id", "    token: wechat", "channels.wechat.token", "stands twice"),
     "second app": ("  wechat:", f"  app2: {{kind: app, clients: [{{id: b, key_hash: '{HASH}', scopes: []}}]}}\n  wechat:", "  app2", "channels.app2", "channel app serves the same path"),
+    "two clients of one id": ("  wechat:", f"  desk: {{kind: telephone, clients: [{ONE}, {OTHER}]}}\n  wechat:".replace("id: b", "id: a"), "  desk", "channels.desk.clients", "give each its own"),
+    "two clients of one key": ("  wechat:", f"  desk: {{kind: telephone, clients: [{ONE}, {OTHER}]}}\n  wechat:".replace(OTHER_HASH, HASH), "  desk", "channels.desk.clients", "gateway keys new-client"),
+    "a new key that is another's old one": ("  wechat:", f"  desk: {{kind: telephone, clients: [{ONE}, {OTHER}]}}\n  wechat:".replace("scopes", f"previous_key_hash: '{OTHER_HASH}', scopes", 1), "  desk", "channels.desk.clients", "gateway keys new-client"),
+    "a path secret for the API": ("  wechat:", f"  desk: {{kind: telephone, path_secret: a-long-secret-1, clients: [{ONE}]}}\n  wechat:", "  desk", "channels.desk", "path_secret has no use here"),
+    "a path secret for Open311": ("  wechat:", f"  reports: {{kind: open311, path_secret: a-long-secret-1, jurisdiction_id: a.example, api_keys: [{{id: a, key_hash: '{HASH}'}}]}}\n  wechat:", "  reports", "channels.reports", "path_secret has no use here"),
     "tab": ("  name:", "\tname:", "\tname", "", "YAML: "),
     "bracket left open": ('["messages:read"]', '["messages:read"', "  wechat:", "", "YAML: "),
 }  # fmt: skip
@@ -159,6 +167,25 @@ def test_a_fault_is_told_once_with_line_key_and_mend(
     ((line, found_key, found_mend),) = faults(write(tmp_path, text))
     assert (line, found_key) == (line_of(text, at), key)
     assert mend in found_mend
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("app", f"clients: [{ONE}]"),
+        ("telephone", f"clients: [{ONE}]"),
+        ("partner", f"clients: [{ONE}]"),
+        ("open311", f"jurisdiction_id: a.example, api_keys: [{{id: a, key_hash: '{HASH}'}}]"),
+    ],
+)
+def test_a_path_of_the_contract_has_one_channel_and_the_second_is_told_where_its_callers_belong(
+    tmp_path: Path, kind: str, more: str
+) -> None:
+    """None of them wins in silence: whoever has a key of the other would be turned away."""
+    channels = "".join(f"  {name}: {{kind: {kind}, {more}}}\n" for name in ("first", "second"))
+    text = GOOD[: GOOD.index("channels:")] + "channels:\n" + channels
+    mend = "channel first serves the same path; keep one of them, with the callers of both"
+    assert faults(write(tmp_path, text)) == [(line_of(text, "  second"), "channels.second", mend)]
 
 
 WHOLE_FILE = {
