@@ -10,26 +10,15 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from channels.base import Channel, Deliver, State
-from channels.errors import Malformed
-from channels.settings import ChannelSettings
-from channels.smtp_session import PLAIN_ADDRESS, Desk, LmtpSession, Session
-from normalizer.mail import Mail, Mailbox, MailError, read
-from normalizer.model import Assurance, Contact, ContactType, Envelope, Message, Notice, Parsed
+from channels.base import Deliver, State
+from channels.mailbox import MailChannel, MailSettings, PlainAddress
+from channels.smtp_session import Desk, LmtpSession, Session
 
-_ADDRESS = re.compile(PLAIN_ADDRESS)
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):(\d{1,5})")
-
-
-def _address(value: str) -> str:
-    if not _ADDRESS.fullmatch(value):
-        raise ValueError("write a plain address: name@domain")
-    return value.lower()
 
 
 def _listen(value: str) -> str:
@@ -39,7 +28,7 @@ def _listen(value: str) -> str:
     return value
 
 
-class SmtpSettings(ChannelSettings):
+class SmtpSettings(MailSettings):
     """Settings of a mailbox that is delivered to us."""
 
     kind: Literal["smtp"] = "smtp"
@@ -48,7 +37,7 @@ class SmtpSettings(ChannelSettings):
     """Where to listen, host:port; port 0 takes a free one."""
     protocol: Literal["smtp", "lmtp"] = "smtp"
     """What the mail server in front speaks."""
-    recipients: Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], Field(min_length=1)]
+    recipients: Annotated[tuple[PlainAddress, ...], Field(min_length=1)]
     """The addresses we take mail for; any other is refused."""
     max_size: Annotated[int, Field(ge=1024)] = 25 * 1024 * 1024
     """Largest mail, bytes."""
@@ -63,8 +52,13 @@ class SmtpSettings(ChannelSettings):
     session_seconds: Annotated[float, Field(gt=0)] = 300
     """How long a session may last."""
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Ours."""
+        return self.recipients
 
-class Smtp(Channel[SmtpSettings]):
+
+class Smtp(MailChannel[SmtpSettings]):
     """One mailbox, or several that mean the same office."""
 
     kind = "smtp"
@@ -93,44 +87,3 @@ class Smtp(Channel[SmtpSettings]):
         except OSError as error:
             told = os.strerror(error.errno) if error.errno else "no such address"
             raise OSError(error.errno, f"cannot listen on {self.settings.listen}: {told}; choose another") from None
-
-    def parse(self, envelope: Envelope) -> Parsed:
-        """Read the mail; automatic mail is a notice."""
-        try:
-            mail = read(envelope.body)
-        except MailError as error:
-            raise Malformed(error.reason) from None
-        mail_from = envelope.context.get("mail_from", "")
-        if mail.automatic or not mail_from:
-            return Notice(reason=mail.automatic or "null_sender")
-        return (self._message(envelope, mail, mail.sender or _envelope_sender(mail_from)),)
-
-    def _message(self, envelope: Envelope, mail: Mail, sender: Mailbox) -> Message:
-        late = mail.date is not None and mail.date > envelope.received_at + timedelta(days=1)
-        return Message(
-            key_space="mail",
-            account=self._account(envelope),
-            sender=Contact(type=ContactType.MAIL, value=sender.address, assurance=Assurance.SPOOFABLE),
-            provider_id=mail.message_id,
-            sent_at=None if late else mail.date,
-            text=mail.text,
-            title=mail.subject,
-            attachments=mail.attachments,
-            name=sender.name,
-            thread=mail.thread,
-            reply_to=None if mail.reply_to == sender.address else mail.reply_to,
-            flags=(*mail.flags, "odd_time") if late else mail.flags,
-        )
-
-    def _account(self, envelope: Envelope) -> str:
-        named = envelope.context.get("recipients", "").split()
-        ours = (recipient for recipient in self.settings.recipients if recipient in named)
-        return next(ours, self.settings.recipients[0])
-
-
-def _envelope_sender(mail_from: str) -> Mailbox:
-    """Who the envelope says, where the mail itself names nobody."""
-    local, at, domain = mail_from.rpartition("@")
-    if not (local and at and domain) or len(mail_from) > 320:
-        raise Malformed("no_sender")
-    return Mailbox(None, f"{local}@{domain.lower()}")

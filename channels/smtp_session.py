@@ -15,6 +15,7 @@ from aiosmtpd.smtp import MISSING, SMTP
 
 from channels.base import Admission, Deliver
 from channels.errors import Unavailable
+from channels.mailbox import PLAIN_ADDRESS
 from normalizer.clean import single_line
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: One address without anything a relay would act on: quoted or second @, %, !, and source routes (RFC 5321 section
-#: 4.1.1.3 and appendix C).
-PLAIN_ADDRESS = r"[^\s\"\\()<>@,:;%!]{1,64}@[^\s\"\\()<>@,:;%!]{1,255}"
 _PATH = re.compile(rf"TO: *(?:<{PLAIN_ADDRESS}>|{PLAIN_ADDRESS})(?: .*)?", re.IGNORECASE)
 #: A line end to some, not to SMTP.
 _LONE = re.compile(r"\r(?!\n)|(?<!\r)\n")
