@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,11 @@ from store.queue import record
 from store.replies import NO_WAY, queue_reply
 from store.tables import BINDINGS, CONTACTS, MATTERS, MESSAGES, REPLIES, UPDATES
 from store.values import Draft
+
+#: How long the same words again are taken for a repetition.
+REPETITION = timedelta(days=1)
+#: In the content of such an update: the id of the one whose reply carries the words.
+REPEATS = "repeats"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +94,34 @@ def tell(connection: Connection, keyring: Keyring, told: Update, compose: Compos
     if told.content.get("case_number"):
         number = update(MATTERS).where(MATTERS.c.id == row.id)
         connection.execute(number.values(case_number=told.content["case_number"]))
+    repeats = _repeated(connection, told)
     kept = {"id": told.id, "matter_id": row.id, "type": told.kind, "client": told.client}
-    connection.execute(insert(UPDATES), kept | {"received_at": told.at, "content": told.content})
-    record(connection, row.id, f"update_{told.kind}", None, told.at)
-    if not told.content.get("text"):
-        return Told(told.id, ReplyState.SENT)  # nothing to be said to the citizen
+    content = told.content | ({REPEATS: str(repeats)} if repeats else {})
+    connection.execute(insert(UPDATES), kept | {"received_at": told.at, "content": content})
+    record(connection, row.id, f"update_{told.kind}", "repeated" if repeats else None, told.at)
+    if repeats is not None or not told.content.get("text"):
+        return _again(connection, told.id)  # nothing new to be said to the citizen
     draft = compose(document_of(row), _reach(connection, row), told.id)
     return Told(told.id, queue_reply(connection, keyring, draft, told.at))
+
+
+def _repeated(connection: Connection, told: Update) -> UUID | None:
+    """The update that says the same, if it was the last thing said about the matter by either side, and just now.
+
+    A core that lost our answer may ask again under another key.
+    """
+    before = select(UPDATES).where(UPDATES.c.matter_id == told.matter_id, UPDATES.c.received_at > told.at - REPETITION)
+    newest = before.order_by(UPDATES.c.received_at.desc(), UPDATES.c.id.desc()).limit(1)
+    last = connection.execute(newest).one_or_none()
+    if last is None or (last.type, last.client) != (told.kind, told.client):
+        return None
+    said = {name: value for name, value in last.content.items() if name != REPEATS}
+    since = select(MESSAGES.c.id).where(
+        MESSAGES.c.matter_id == told.matter_id, MESSAGES.c.received_at > last.received_at
+    )
+    if said != told.content or connection.execute(since.limit(1)).scalar() is not None:
+        return None
+    return UUID(last.content.get(REPEATS, str(last.id)))
 
 
 _STEPS = {ReplyKind.RESULT: "answered_at", ReplyKind.CLOSED: "closed_at", ReplyKind.NOT_ACCEPTED: "closed_at"}
@@ -127,7 +153,8 @@ def _again(connection: Connection, update_id: UUID) -> Told:
         raise Superseded(f"update {update_id}")
     if not row.content.get("text"):
         return Told(update_id, ReplyState.SENT)
-    nowhere = select(REPLIES.c.id).where(REPLIES.c.id == reply_id(update_id), REPLIES.c.reason == NO_WAY)
+    carried = reply_id(UUID(row.content.get(REPEATS, str(update_id))))
+    nowhere = select(REPLIES.c.id).where(REPLIES.c.id == carried, REPLIES.c.reason == NO_WAY)
     return Told(update_id, ReplyState.QUEUED if connection.execute(nowhere).scalar() is None else ReplyState.FAILED)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -115,6 +116,49 @@ async def test_a_core_that_repeats_itself_100_times_at_once_tells_once(nodes: tu
     found = await asyncio.gather(*(tell(nodes[number % 2], update(matter)) for number in range(100)))
     assert len(set(found)) == 1 and found[0] is not None
     assert (await count(nodes[0], UPDATES), await count(nodes[0], REPLIES)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("second", "replies"),
+    [({}, 1), ({"text": "换了灯头"}, 2), ({"unit": "城管局"}, 2), ({"kind": "progress"}, 2)],
+    ids=["the same", "other words", "other unit", "other type"],
+)
+async def test_the_same_words_under_another_key_are_kept_and_told_once(
+    store: Store, second: dict[str, Any], replies: int
+) -> None:
+    matter = await filed(store)
+    first = await tell(store, update(matter, key="1"))
+    found, repeated = [await tell(store, update(matter, key="2", **second)) for _ in range(2)]
+    assert first is not None and found is not None and first.update_id != found.update_id
+    assert found == repeated and found.reply_state == first.reply_state == "queued"
+    assert (await count(store, UPDATES), await count(store, REPLIES)) == (2, replies)
+    await tell(store, update(matter, key="3", **second))
+    assert await count(store, REPLIES) == replies
+
+
+@on_a_file
+async def test_the_same_words_are_told_again_after_another_word_or_a_day(store: Store) -> None:
+    matter = await filed(store)
+    told = update(matter, "question", "1", text="哪一根灯杆？")
+    await tell(store, told)
+    await said(store, "北门第三根", LATER + timedelta(minutes=1))
+    for number, hours, replies in [(2, 1, 2), (3, 2, 2), (4, 26, 3)]:
+        at = LATER + timedelta(hours=hours)
+        await tell(store, replace(update(matter, "question", str(number), text="哪一根灯杆？"), at=at))
+        assert await count(store, REPLIES) == replies
+    await tell(store, replace(update(matter, "progress", "5", text="在修"), at=LATER + timedelta(hours=27)))
+    await tell(
+        store, replace(told, id=uuid_utils.compat.uuid7(), binding=Binding("6", b"6"), at=LATER + timedelta(hours=28))
+    )
+    assert await count(store, REPLIES) == 5
+
+
+@on_a_file
+async def test_a_repetition_of_what_reached_nobody_says_so(store: Store) -> None:
+    matter = await filed(store)
+    for key in ("1", "2", "2"):
+        told = await tell(store, update(matter, key=key), nobody)
+        assert told is not None and told.reply_state == "failed"
 
 
 async def test_two_bodies_under_one_key_at_once(nodes: tuple[Store, Store]) -> None:
