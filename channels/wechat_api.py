@@ -18,7 +18,7 @@ from channels.base import File, State
 from channels.errors import Missing, NotSent, Unavailable, Uncertain, Undeliverable
 from channels.rest import call, fetch
 from channels.wechat_token import BUSY, BUSY_SECONDS, MEND_SECONDS, Tokens
-from normalizer.reply import Outgoing, ReplyKind, Sent
+from normalizer.reply import Outgoing, Sent
 
 if TYPE_CHECKING:
     from channels.wechat import WeChatSettings
@@ -37,18 +37,6 @@ _GONE = frozenset({43004, 43019, 50005})
 _NO_MEDIA = 40007
 #: Where pictures and videos lie.
 _HOSTS = (".qq.com", ".qpic.cn")
-#: What a template calls our kinds: a ``phrase`` holds five characters.
-_KINDS = {
-    ReplyKind.ACKNOWLEDGEMENT: "已收到",
-    ReplyKind.STATUS: "办理情况",
-    ReplyKind.ACCEPTED: "已受理",
-    ReplyKind.NOT_ACCEPTED: "不予受理",
-    ReplyKind.PROGRESS: "办理进展",
-    ReplyKind.QUESTION: "待您补充",
-    ReplyKind.RESULT: "办理结果",
-    ReplyKind.CLOSED: "已办结",
-    ReplyKind.RETURN_VISIT: "回访",
-}
 #: Characters that a keyword of a template may hold, by the beginning of its name; longer ones are refused (47003).
 _LENGTHS = {"thing": 20, "phrase": 5, "character_string": 32, "const": 20}
 _LONGEST = 200
@@ -81,7 +69,7 @@ class WeChatApi:
         )
         if template is None:
             return None
-        ours = {"code": outgoing.tracking_code or "", "text": outgoing.text, "kind": _KINDS[outgoing.kind]}
+        ours = {"code": outgoing.tracking_code or "", "text": outgoing.text, "kind": outgoing.label}
         data = {name: {"value": _shortened(name, ours[field])} for name, field in chosen.template_fields}
         return path, {"touser": outgoing.to.value, "template_id": template, "data": data}
 

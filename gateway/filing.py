@@ -9,7 +9,7 @@ from uuid import UUID
 
 from dedupe.caller import history
 from dedupe.relation import LONGEST_SECONDS, Asked, relation, when_full
-from gateway.texts import language_of, standing, written
+from gateway.texts import LABELS, Language, language_of, standing, written
 from normalizer.matter import Said, amend, compose
 from normalizer.model import (
     Act,
@@ -125,21 +125,26 @@ def _route(kept: KeptMessage, habits: Habits) -> ReplyRoute:
 
 
 def _acknowledgement(kept: KeptMessage, fields: Fields, matter: HotlineMatter) -> Draft:
-    text = written(ReplyKind.ACKNOWLEDGEMENT, language_of(fields.language), matter.tracking_code)
-    return _draft(kept, fields, ReplyKind.ACKNOWLEDGEMENT, text, matter.tracking_code, matter.matter_id)
+    language = language_of(fields.language)
+    text = written(ReplyKind.ACKNOWLEDGEMENT, language, matter.tracking_code)
+    return _draft(kept, language, ReplyKind.ACKNOWLEDGEMENT, text, matter.tracking_code, matter.matter_id)
 
 
 def _status(kept: KeptMessage, fields: Fields, verdict: Verdict, past: Past, matter: HotlineMatter | None) -> Draft:
-    """By name of his own matter only; any other code is answered as if there were none."""
+    """By name of his own matter only; any other code is answered as if there were none.
+
+    In the language in which he asks; whoever sends nothing but the number gets his matter's.
+    """
     known: dict[UUID, PastMatter] = {one.matter_id: one for one in (*past.coded, *past.matters)}
     found = known.get(verdict.matter_id) if verdict.matter_id else None
     code = matter.tracking_code if matter else (fields.cues.codes or ("",))[0]
-    text = standing(found, language_of(fields.language), code)
-    return _draft(kept, fields, ReplyKind.STATUS, text, code, verdict.matter_id)
+    language = language_of(fields.language or (matter.language if matter else None))
+    return _draft(kept, language, ReplyKind.STATUS, standing(found, language, code), code, verdict.matter_id)
 
 
-def _draft(kept: KeptMessage, fields: Fields, kind: ReplyKind, text: str, code: str, matter_id: UUID | None) -> Draft:
+def _draft(
+    kept: KeptMessage, language: Language, kind: ReplyKind, text: str, code: str, matter_id: UUID | None
+) -> Draft:
     said = kept.message
     way = Way(kept.channel, said.account, said.sender, text, said.answer_to)
-    language = language_of(fields.language)
-    return Draft(reply_id(kept.id), kind, (way,), language, tracking_code=code or None, matter_id=matter_id)
+    return Draft(reply_id(kept.id), kind, (way,), language, code or None, matter_id, label=LABELS[kind])

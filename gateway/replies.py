@@ -20,7 +20,7 @@ from gateway.clock import Clock
 from gateway.config import Config
 from gateway.metrics import Metrics
 from gateway.rounds import Rounds
-from gateway.texts import language_of, neutral, written
+from gateway.texts import LABELS, language_of, neutral, written
 from normalizer.model import Assurance, ContactType, HotlineMatter
 from normalizer.reply import ReplyKind
 from store.errors import StoreUnavailable, Superseded
@@ -146,6 +146,7 @@ def composing(config: Config, channels: Mapping[str, AnyChannel], kind: ReplyKin
             tracking_code=matter.tracking_code,
             matter_id=matter.matter_id,
             update_id=update_id,
+            label=LABELS[kind],
         )
 
     return compose

@@ -52,6 +52,20 @@ TEXTS: dict[ReplyKind, dict[Language, str]] = {
     },
 }
 
+#: What a provider's template calls it. Templates are approved in Chinese, whoever reads them, and a WeChat ``phrase``
+#: takes five Chinese characters and nothing else.
+LABELS: dict[ReplyKind, str] = {
+    ReplyKind.ACKNOWLEDGEMENT: "已收到",
+    ReplyKind.STATUS: "办理情况",
+    ReplyKind.ACCEPTED: "已受理",
+    ReplyKind.NOT_ACCEPTED: "不予受理",
+    ReplyKind.PROGRESS: "办理进展",
+    ReplyKind.QUESTION: "待您补充",
+    ReplyKind.RESULT: "办理结果",
+    ReplyKind.CLOSED: "已办结",
+    ReplyKind.RETURN_VISIT: "回访",
+}
+
 #: How a matter stands, as a citizen may know it.
 STATES: dict[str, dict[Language, str]] = {
     "filed": {"zh": "已收到，正在转办。", "en": "received, being passed on."},

@@ -20,6 +20,7 @@ from normalizer.model import (
 )
 from normalizer.normalize import Fields
 from normalizer.staff import staff_numbers
+from normalizer.title import NO_WORDS
 
 PARAGRAPH = "\n\n"
 
@@ -102,6 +103,8 @@ def amend(matter: HotlineMatter, kept: KeptMessage, fields: Fields, said: Said =
     return matter.model_copy(
         update={
             "revision": matter.revision + 1,
+            "title": fields.title if matter.title == NO_WORDS else matter.title,
+            "language": matter.language or fields.language,
             "content": PARAGRAPH.join(word for word in words if word),
             "attachments": _renumbered((*matter.attachments, *_outward(kept, fields))),
             "messages": (*matter.messages, _part(kept, fields, said)),

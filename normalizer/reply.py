@@ -63,6 +63,8 @@ class Outgoing(Frozen):
     """Of the text."""
     tracking_code: str | None = None
     """受理编号, for templates."""
+    label: str = ""
+    """Its kind in a few Chinese characters (已受理), for templates."""
     matter_id: UUID | None = None
     """The matter it is about."""
     answers: str | None = None

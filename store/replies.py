@@ -103,6 +103,7 @@ def _place(keyring: Keyring, draft: Draft, way: Way, left: Iterable[Way]) -> dic
         tracking_code=draft.tracking_code,
         matter_id=draft.matter_id,
         answers=way.answers,
+        label=draft.label,
     )
     return {
         "channel": way.channel,
@@ -234,7 +235,7 @@ def _divert(connection: Connection, keyring: Keyring, row: Any, reason: str, at:
     following, *left = row.content["ways"]
     way = Way(**following | {"to": Contact.model_validate(following["to"])})
     old = Outgoing.model_validate(row.content["outgoing"])
-    draft = Draft(row.id, old.kind, (), old.language, old.tracking_code, old.matter_id, row.update_id)
+    draft = Draft(row.id, old.kind, (), old.language, old.tracking_code, old.matter_id, row.update_id, old.label)
     ways = [Way(**other | {"to": Contact.model_validate(other["to"])}) for other in left]
     again = {"state": ReplyState.QUEUED, "holder": None, "attempts": 0, "not_before": at, "put_off_at": at}
     moved = update(REPLIES).where(REPLIES.c.id == row.id)

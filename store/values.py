@@ -65,6 +65,8 @@ class Draft:
     matter_id: UUID | None = None
     #: The core's update that it carries.
     update_id: UUID | None = None
+    #: As ``Outgoing.label``.
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)

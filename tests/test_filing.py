@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import pytest
 
 from dedupe.relation import LONGEST_SECONDS
 from gateway.filing import GRACE, Fresh, Habits, decide
-from gateway.texts import NEUTRAL, STATES, TEXTS, neutral, written
+from gateway.texts import STATES, standing
 from normalizer.model import (
     Act,
     Attachment,
@@ -212,31 +212,36 @@ def test_of_a_code_that_is_not_his_he_hears_what_one_hears_of_none() -> None:
     assert CODE not in reply.ways[0].text
 
 
+@pytest.mark.parametrize(
+    ("matters", "asks", "told"),
+    [
+        ("en", CODE, "en"),
+        ("en", f"进度 {CODE}", "zh"),
+        ("zh", f"status {CODE}", "en"),
+        ("zh", CODE, "zh"),
+        (None, CODE, "zh"),
+        ("fr", CODE, "zh"),
+    ],
+)
+def test_he_is_answered_in_the_language_in_which_he_asks_else_in_his_matters(
+    matters: str | None, asks: str, told: Literal["zh", "en"]
+) -> None:
+    opened = matter(language=matters)
+    (reply,) = filing(kept(asks), TALKING, Past(coded=(past_matter(opened),)), opened).replies
+    assert (reply.language, reply.ways[0].text) == (told, standing(past_matter(opened), told, CODE))
+
+
+def test_words_after_a_picture_give_the_matter_its_title_and_language() -> None:
+    picture = kept("", attachments=(Attachment(id="0", kind=AttachmentKind.IMAGE, reference="file:1"),))
+    opened = filing(picture).matter
+    assert opened is not None and opened.language is None
+    told = piece(5, opened, "The street light is broken").matter
+    assert told is not None and (told.title, told.language) == ("The street light is broken", "en")
+    more = piece(5, told, "三号楼也停电了").matter
+    assert more is not None and (more.title, more.language) == (told.title, "en"), "his first words stay first"
+
+
 def test_where_nothing_goes_back_nothing_is_answered() -> None:
     opened = matter()
     found = filing(kept("进度"), Habits(), Past(matters=(past_matter(opened),)), opened)
     assert (found.verdict.outcome, found.replies) == (Outcome.ANSWERED, ())
-
-
-# -- words -------------------------------------------------------------------------------------------------------------
-
-
-def test_every_kind_has_its_words_in_both_languages() -> None:
-    assert set(TEXTS) == set(ReplyKind)
-    for kind, words in TEXTS.items():
-        for language in ("zh", "en"):
-            found = written(kind, language, CODE, "已修好{code}") if kind is not ReplyKind.STATUS else words[language]
-            assert CODE in found or "{code}" in found
-    assert set(NEUTRAL) == {"zh", "en"} and all(set(words) == {"zh", "en"} for words in STATES.values())
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("已修好", "已修好。请回复"), ("已修好！ ", "已修好！请回复"), ("{code}{}%s", "{code}{}%s。请回复")],
-)
-def test_the_cores_words_stand_as_they_are(text: str, expected: str) -> None:
-    assert expected in written(ReplyKind.RESULT, "zh", CODE, text)
-
-
-def test_the_neutral_words_say_nothing_of_the_matter() -> None:
-    assert neutral("zh", CODE).replace(CODE, "") == NEUTRAL["zh"].replace("{code}", "")

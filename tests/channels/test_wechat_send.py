@@ -16,6 +16,7 @@ from channels.base import File
 from channels.errors import ChannelError, Missing, NotSent, Unavailable, Uncertain, Undeliverable
 from channels.wechat import WeChat, WeChatSettings
 from channels.wechat_api import fitted
+from gateway.texts import LABELS
 from normalizer.model import ContactType
 from normalizer.reply import Outgoing, ReplyKind, Sent
 from tests.channels.chats import BAD_GATEWAY, CUT, HANG, HTML, LIST, NOTHING, SLOW, FakeWeChat, Notes, outgoing, soon
@@ -26,7 +27,7 @@ FIELDS = {"character_string1": "code", "thing2": "text", "phrase3": "kind"}
 TEMPLATE = {"template_id": "tpl-1", "template_fields": FIELDS}
 SUBSCRIPTION = {"subscribe_template_id": "sub-1", "template_fields": FIELDS}
 
-reply: Callable[..., Outgoing] = partial(outgoing, ContactType.WECHAT, "o6_bmjr42", "gh_7f083739789a")
+reply: Callable[..., Outgoing] = partial(outgoing, ContactType.WECHAT, "o6_bmjr42", "gh_7f083739789a", label="办理结果")
 
 
 @pytest.fixture
@@ -93,9 +94,8 @@ async def test_out_of_the_window_a_template_is_filled(
 
 @pytest.mark.parametrize("kind", list(ReplyKind))
 async def test_every_kind_has_a_phrase_for_templates(wechat: FakeWeChat, kind: ReplyKind) -> None:
-    await channel(wechat, **TEMPLATE).send(reply(window=None, reply=kind), kept())
-    phrase = wechat.given[0][1]["data"]["phrase3"]["value"]
-    assert 2 <= len(phrase) <= 5 and "…" not in phrase
+    await channel(wechat, **TEMPLATE).send(reply(window=None, reply=kind, label=LABELS[kind]), kept())
+    assert wechat.given[0][1]["data"]["phrase3"]["value"] == LABELS[kind]
 
 
 async def test_without_window_and_template_nothing_is_asked(wechat: FakeWeChat) -> None:
