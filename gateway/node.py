@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -33,6 +34,7 @@ from gateway.rides import Rides
 from gateway.server import HttpServer
 from gateway.sinks import open_sink, sinks_of
 from gateway.supervisor import Health, Supervisor
+from gateway.sweep import sweeping
 from gateway.updates import updates
 from gateway.uploads import hang_in, uploads
 from normalizer.model import Envelope, Kept
@@ -251,10 +253,14 @@ class Node:
 
     async def run(self) -> None:
         """Do what the roles say until cancelled."""
-        jobs = {
+        jobs: dict[Role, list[Callable[[], Coroutine[Any, Any, None]]]] = {
             Role.EDGE: [self.supervisor.run],
             Role.PIPELINE: [self.pipeline.run],
-            Role.HANDOFF: [*(handoff.run for handoff in self.handoffs.values()), *self.outward.jobs()],
+            Role.HANDOFF: [
+                *(handoff.run for handoff in self.handoffs.values()),
+                *self.outward.jobs(),
+                partial(sweeping, self.store, self.outward.files, self.clock),
+            ],
         }
         async with asyncio.TaskGroup() as group:
             for role in sorted(self.roles):

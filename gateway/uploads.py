@@ -92,7 +92,10 @@ def uploads(channels: Mapping[str, AnyChannel], files: Files, known: Uploads, cl
         responses=_PROBLEMS,
     )
     async def post_attachment(request: Request) -> UploadAnswer:
-        """Kept sealed, by its content; the name and type that the sender gives are not believed."""
+        """Kept sealed, by its content; the name and type that the sender gives are not believed.
+
+        Name it in a message within seven days: what none names is forgotten then.
+        """
         channel, client = _uploader(channels, request)
         async with places:
             part = _file_of(request, await _read(request))

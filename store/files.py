@@ -6,9 +6,11 @@ Written to be there whole or not at all, and on disk before anybody is told (``s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +31,9 @@ class Shelf(Protocol):
 
     async def get(self, name: str) -> bytes | None:
         """None when there is no such file. Raise StoreUnavailable."""
+
+    async def remove(self, name: str, before: datetime) -> bool:
+        """Whether it is gone; not what was put, also once more, since ``before``. Raise StoreUnavailable."""
 
 
 class Folder:
@@ -53,11 +58,33 @@ class Folder:
         except OSError as error:
             raise StoreUnavailable(f"files cannot be read: {error.strerror}") from error
 
+    async def remove(self, name: str, before: datetime) -> bool:
+        """Whoever puts it again at this moment either finds it, and it stays, or writes it anew."""
+        try:
+            return await asyncio.to_thread(self._remove, self._place(name), before.timestamp())
+        except OSError as error:
+            raise StoreUnavailable(f"files cannot be removed: {error.strerror}") from error
+
     def _place(self, name: str) -> Path:
         return self._path / name[:2] / name[2:]
 
+    def _remove(self, place: Path, before: float) -> bool:
+        aside = place.with_name(f".{place.name}.removed")
+        try:
+            if place.stat().st_mtime >= before:
+                return False
+            place.rename(aside)
+        except FileNotFoundError:
+            return True
+        if aside.stat().st_mtime >= before:  # somebody put it again just before it was moved
+            aside.replace(place)
+            return False
+        aside.unlink()
+        return True
+
     def _put(self, place: Path, sealed: bytes) -> None:
-        if place.exists():
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(place)  # tells ``remove`` that somebody wants it
             return
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, draft = tempfile.mkstemp(prefix=".", dir=place.parent)  # mode 0600
@@ -97,6 +124,20 @@ class Bucket:
         except (BaseError, OSError) as error:
             raise StoreUnavailable("files cannot be read: the bucket does not give them") from error
 
+    async def remove(self, name: str, before: datetime) -> bool:
+        """Two requests: what is put between them is lost, so ``before`` should be long ago."""
+        try:
+            try:
+                found = await obstore.head_async(self._store, name)
+            except FileNotFoundError:
+                return True
+            if found["last_modified"] >= before:
+                return False
+            await obstore.delete_async(self._store, name)
+        except (BaseError, OSError) as error:
+            raise StoreUnavailable("files cannot be removed: the bucket does not do it") from error
+        return True
+
 
 class Files:
     """Sealed files on a shelf."""
@@ -119,6 +160,10 @@ class Files:
             return self._keyring.unseal(sealed, _place(sha256))
         except KeyFileError:
             return None
+
+    async def remove(self, sha256: str, before: datetime) -> bool:
+        """Whether it is gone; what was put since ``before``, also once more, stays. Raise StoreUnavailable."""
+        return await self._shelf.remove(sha256, before)
 
 
 def _place(name: str) -> bytes:

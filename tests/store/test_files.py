@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 import stat
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,8 @@ from tests.disks import fill, small_disk
 
 __all__ = ["small_disk"]
 
+#: When the bucket says that everything was put.
+PUT = datetime(2026, 11, 23, tzinfo=UTC)
 CONTENT = "照片里有门牌号 CANARY-7731".encode() * 100
 
 
@@ -41,11 +46,15 @@ class Bucket:
         if request.method == "PUT":
             self.objects[request.path] = await request.read()
             return web.Response(headers={"ETag": '"1"'})
+        if request.method == "POST":  # DeleteObjects
+            names = re.findall("<Key>(.*?)</Key>", await request.text())
+            gone = [name for name in names if self.objects.pop(f"{request.path.rstrip('/')}/{name}", None)]
+            told = "".join(f"<Deleted><Key>{name}</Key></Deleted>" for name in gone)
+            return web.Response(text=f"<DeleteResult>{told}</DeleteResult>", content_type="application/xml")
         found = self.objects.get(request.path)
         if found is None:
             return web.Response(status=404)
-        moment = "Mon, 23 Nov 2026 00:00:00 GMT"
-        return web.Response(body=found, headers={"ETag": '"1"', "Last-Modified": moment})
+        return web.Response(body=found, headers={"ETag": '"1"', "Last-Modified": format_datetime(PUT, usegmt=True)})
 
 
 @pytest.fixture
@@ -135,3 +144,50 @@ async def test_the_same_file_from_many_at_once(tmp_path: Path, keyring: Keyring)
     names = await asyncio.gather(*(files.put(CONTENT) for _ in range(20)))
     assert len(set(names)) == 1
     assert len([path for path in (tmp_path / "files").rglob("*") if path.is_file()]) == 1
+
+
+# -- What is not needed any more ---------------------------------------------------------------------------------------
+
+
+def touched(folder: Path, at: datetime) -> None:
+    """As if everything had been put then."""
+    for path in folder.rglob("*"):
+        os.utime(path, (at.timestamp(), at.timestamp()))
+
+
+async def test_what_was_put_before_is_removed_and_nothing_is_left_of_it(files: Files, tmp_path: Path) -> None:
+    one, other = await files.put(CONTENT), await files.put(b"other")
+    touched(tmp_path / "files", PUT)
+    assert not await files.remove(one, PUT), "it was put just then"
+    assert await files.get(one) == CONTENT
+    for _ in range(2):  # a second time is no fault
+        assert await files.remove(one, PUT + timedelta(seconds=1))
+    assert (await files.get(one), await files.get(other)) == (None, b"other")
+    assert sum(path.is_file() for path in (tmp_path / "files").rglob("*")) in {0, 1}
+    assert await files.get(await files.put(CONTENT)) == CONTENT
+
+
+async def test_what_is_put_once_more_stays(tmp_path: Path, keyring: Keyring) -> None:
+    files, long_ago = open_files(str(tmp_path / "files"), keyring), datetime.now(UTC) - timedelta(days=1)
+    name = await files.put(CONTENT)
+    touched(tmp_path / "files", PUT)
+    await files.put(CONTENT)
+    assert not await files.remove(name, long_ago)
+    assert await files.get(name) == CONTENT
+
+
+async def test_put_and_removed_at_once_whoever_was_told_that_it_is_kept_finds_it(
+    tmp_path: Path, keyring: Keyring
+) -> None:
+    files, long_ago = open_files(str(tmp_path / "files"), keyring), datetime.now(UTC) - timedelta(days=1)
+    name = await files.put(CONTENT)
+    for _ in range(200):
+        touched(tmp_path / "files", PUT)
+        await asyncio.gather(files.put(CONTENT), files.remove(name, long_ago))
+        assert await files.get(name) == CONTENT
+
+
+async def test_a_bucket_that_does_not_remove_says_so(bucket: Bucket, keyring: Keyring) -> None:
+    bucket.fails = True
+    with pytest.raises(StoreUnavailable):
+        await open_files("s3://city/files", keyring).remove("0" * 64, PUT)
