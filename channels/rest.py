@@ -12,7 +12,7 @@ import socket
 from base64 import b64encode
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -30,6 +30,8 @@ FILE_BYTES = 25 * 1024 * 1024
 #: Seconds.
 CONNECT_SECONDS, CALL_SECONDS, FILE_SECONDS = 5.0, 15.0, 60.0
 REDIRECTS = 3
+#: All of IPv6 that IANA gives out to single hosts (RFC 4291 section 2.4 and its registry).
+_UNICAST = IPv6Network("2000::/3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,17 @@ def basic_auth(name: str, key: str) -> str:
     return "Basic " + b64encode(f"{name}:{key}".encode()).decode()
 
 
+def is_public(address: str) -> bool:
+    """Whether it is somebody's in the open network, and leads nowhere else by what is wrapped in it.
+
+    ``is_global`` alone takes groups, and IPv6 that wraps an IPv4 address of ours: NAT64, 6to4, ``::127.0.0.1``.
+    """
+    found = ip_address(address)
+    if not found.is_global or found.is_multicast or found.is_reserved:
+        return False
+    return isinstance(found, IPv4Address) or (found in _UNICAST and found.sixtofour is None)
+
+
 class _TooLong(Exception):
     """More came than may."""
 
@@ -196,7 +209,7 @@ class _Public(AbstractResolver):
         """The addresses; raise OSError when one is not public."""
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
-        if not found or not all(ip_address(str(address[0])).is_global for *_, address in found):
+        if not found or not all(is_public(str(address[0])) for *_, address in found):
             raise OSError(None, "not a public address")
         return [
             ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=proto, flags=0)

@@ -141,7 +141,15 @@ async def test_other_places_are_not_gone_to(url: str) -> None:
         await fetch(url, ["files.example"], own="https://api.example")
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.8", "192.168.1.1", "169.254.169.254", "::1", "fd00::1"])
+PRIVATE = (
+    *("127.0.0.1", "10.0.0.8", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),
+    *("224.0.0.1", "240.0.0.1", "255.255.255.255", "198.18.0.1"),
+    *("::1", "::", "fd00::1", "fe80::1", "fec0::1", "ff0e::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1"),
+    *("::7f00:1", "64:ff9b::7f00:1", "64:ff9b::a00:1", "2002:7f00:1::", "2001:0:4136:e378::1", "2001:db8::1"),
+)
+
+
+@pytest.mark.parametrize("address", PRIVATE)
 async def test_a_listed_name_that_leads_into_our_own_network_is_not_followed(
     monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
@@ -156,6 +164,70 @@ async def test_a_listed_name_that_leads_into_our_own_network_is_not_followed(
     with pytest.raises(Unavailable):
         await fetch("https://files.example/a", ["files.example"])
     assert asked == ["files.example"]
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "114.114.114.114", "2400:3200::1"])
+async def test_a_name_is_asked_for_once_and_what_it_said_first_is_gone_to(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """Whoever rebinds his name after the check is not asked again."""
+    answers, gone_to = [address, "127.0.0.1", "10.0.0.8"], []
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+    async def rebinds(_self: Any, _host: str, port: int, **_: Any) -> list[Any]:
+        return [(family, socket.SOCK_STREAM, 6, "", (answers.pop(0), port))]
+
+    async def connects(_self: Any, _socket: socket.socket, where: Any) -> None:
+        gone_to.append(where[0])
+        raise ConnectionRefusedError
+
+    loop = asyncio.get_running_loop().__class__
+    monkeypatch.setattr(loop, "getaddrinfo", rebinds)
+    monkeypatch.setattr(loop, "sock_connect", connects)
+    with pytest.raises(Unavailable):
+        await fetch("https://files.example/a", ["files.example"])
+    assert gone_to == [address] and len(answers) == 2
+
+
+@pytest.mark.parametrize(
+    "onward",
+    [
+        "http://127.0.0.1:1/",
+        "http://169.254.169.254/latest/meta-data",
+        "https://10.0.0.8/",
+        "https://[::1]/",
+        "//localhost/",
+        "https://files.example.evil.example/",
+        "http://files.example/",
+        "https://files.example@evil.example/",
+        "file:///etc/passwd",
+    ],
+)
+async def test_a_redirect_leads_to_no_other_place(onward: str) -> None:
+    async with provider(answering(b"", f"Location: {onward}", status="302 Found")) as url:
+        with pytest.raises(Missing):
+            await fetch(f"{url}/a", ["files.example"], own=url)
+
+
+async def test_a_redirect_to_a_listed_name_in_our_own_network_ends_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with provider(answering(b"", "Location: https://files.example/a", status="302 Found")) as url:
+        loop = asyncio.get_running_loop()
+        getaddrinfo, connect, gone_to = loop.getaddrinfo, loop.sock_connect, []
+
+        async def lies(_self: Any, host: str, port: int, **more: Any) -> list[Any]:
+            if host == "files.example":
+                return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+            return await getaddrinfo(host, port, **more)
+
+        async def connects(_self: Any, which: socket.socket, where: Any) -> None:
+            gone_to.append(where[1])
+            await connect(which, where)
+
+        monkeypatch.setattr(loop.__class__, "getaddrinfo", lies)
+        monkeypatch.setattr(loop.__class__, "sock_connect", connects)
+        with pytest.raises(Unavailable):
+            await fetch(f"{url}/a", ["files.example"], own=url)
+        assert gone_to == [int(url.rpartition(":")[2])]
 
 
 async def test_our_key_stays_with_the_first_host() -> None:
