@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, get_args
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from channels.api import UPLOADED, ApiChannel, ApiSettings
-from channels.bodies import Body, CallerBody, Number, Uploads, Where, Words, attachments
-from normalizer.model import AttachmentKind, Contact, EmergencyLine, MatterKind, Message
+from channels.api import UPLOADED, ApiSettings
+from channels.bodies import Number, Uploads, Words, attachments
+from channels.second_hand import SecondHand, SecondHandBody
+from normalizer.model import AttachmentKind, EmergencyLine
 
 _LINES: dict[str, EmergencyLine] = {line: line for line in get_args(EmergencyLine)}
 
 
-class TransferBody(Body):
+class TransferBody(SecondHandBody):
     """The body of ``POST /v1/transfers``."""
 
     platform: Annotated[str, Field(strict=True, pattern=r"^[0-9a-z][0-9a-z_-]{1,31}$")]
     """Who transfers it: 12315, 12316, 12319, 12333, 114, 110, 119, 120, 122 …"""
     platform_number: Number
     """Its number there. The same number is the same matter."""
-    caller: CallerBody = CallerBody()
-    """The citizen."""
     content: Words = ""
     """What he said; content or attachments are required."""
-    kind: MatterKind | None = None
-    """What he asks."""
     received_at: AwareDatetime | None = None
     """When the platform heard it, RFC 3339 with offset."""
-    place: Where | None = None
-    """Where it is."""
     attachments: Uploads = ()
     """What he sent along."""
 
@@ -39,6 +35,16 @@ class TransferBody(Body):
             raise ValueError("content or attachments is required")
         return self
 
+    @property
+    def number(self) -> str:
+        """The same number is the same matter; each platform counts for itself."""
+        return f"{self.platform}:{self.platform_number}"
+
+    @property
+    def heard_at(self) -> datetime | None:
+        """When the platform heard it."""
+        return self.received_at
+
 
 class PartnerSettings(ApiSettings):
     """Settings of kind ``partner``."""
@@ -47,7 +53,7 @@ class PartnerSettings(ApiSettings):
     """Which adapter."""
 
 
-class Partner(ApiChannel[PartnerSettings, TransferBody]):
+class Partner(SecondHand[PartnerSettings, TransferBody]):
     """``POST /v1/transfers``."""
 
     kind: ClassVar[str] = "partner"
@@ -58,39 +64,14 @@ class Partner(ApiChannel[PartnerSettings, TransferBody]):
     Body = TransferBody
     title: ClassVar[str] = "Transfer a matter"
     operation: ClassVar[str] = "post_transfer"
+    key_space: ClassVar[str] = "transfers"
     fetches: ClassVar[frozenset[AttachmentKind]] = UPLOADED
 
-    def whose(self, body: TransferBody) -> str:
-        """His number, or the platform's own."""
-        return _contacts(body)[0].value
-
-    def message(self, body: TransferBody, client: str, key: str) -> Message:
-        """As the platform tells it; its number, not the key, tells one transfer from another."""
-        del key
-        sender, *further = _contacts(body)
-        return Message(
-            key_space="transfers",
-            account=client,
-            sender=sender,
-            provider_id=_number(body),
-            sent_at=body.received_at,
-            text=body.content,
-            attachments=attachments(body.attachments, client),
-            place=body.place.place() if body.place else None,
-            name=body.caller.name,
-            unit=body.caller.unit,
-            contacts=tuple(further),
-            party_type=body.caller.party_type,
-            matter_kind=body.kind,
-            linked_platform=body.platform,
-            partner_number=body.platform_number,
-            emergency_line=_LINES.get(body.platform),
-        )
-
-
-def _number(body: TransferBody) -> str:
-    return f"{body.platform}:{body.platform_number}"
-
-
-def _contacts(body: TransferBody) -> tuple[Contact, ...]:
-    return body.caller.contacts(otherwise=_number(body))
+    def beside(self, body: TransferBody, client: str) -> dict[str, Any]:
+        """The platform and its number, which the core is told; what an emergency service transfers belongs to its line."""
+        return {
+            "attachments": attachments(body.attachments, client),
+            "linked_platform": body.platform,
+            "partner_number": body.platform_number,
+            "emergency_line": _LINES.get(body.platform),
+        }

@@ -6,27 +6,21 @@ Nothing of it but a source with its number is demanded here: a matter is not los
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from datetime import datetime
+from typing import Any, ClassVar, Literal
 
 from pydantic import AwareDatetime, model_validator
 
-from channels.api import ApiChannel, ApiSettings
-from channels.bodies import Body, CallerBody, Line, Number, Truth, Where, Words
-from normalizer.model import (
-    Attachment,
-    AttachmentKind,
-    Contact,
-    Disposition,
-    MatterKind,
-    Message,
-    RegistrationSource,
-)
+from channels.api import ApiSettings
+from channels.bodies import Line, Number, Truth, Words
+from channels.second_hand import SecondHand, SecondHandBody
+from normalizer.model import Attachment, AttachmentKind, Disposition, MatterKind, RegistrationSource
 
 #: What a call-back is called where nothing else is known of the call.
 CALL_BACK = "漏接来电，请回拨"
 
 
-class RegistrationBody(Body):
+class RegistrationBody(SecondHandBody):
     """The body of ``POST /v1/registrations``."""
 
     source: RegistrationSource
@@ -35,16 +29,10 @@ class RegistrationBody(Body):
     """Its number there: the call id, the number in the register. The same number is the same call."""
     operator: Number | None = None
     """Id of the operator who wrote it down."""
-    caller: CallerBody = CallerBody()
-    """The citizen."""
     call_time: AwareDatetime | None = None
     """When he called, wrote or came, RFC 3339 with offset."""
     content: Words = ""
     """What he said; required unless the call was missed."""
-    kind: MatterKind | None = None
-    """What he asks."""
-    place: Where | None = None
-    """Where it is."""
     confidential: Truth = False
     """He asks to stay unnamed."""
     disposition: Disposition = "to_handle"
@@ -69,6 +57,16 @@ class RegistrationBody(Body):
             raise ValueError("answered_on_the_spot and answer go together, and not with missed")
         return self
 
+    @property
+    def number(self) -> str:
+        """The same number is the same call; each source counts for itself."""
+        return f"{self.source}:{self.source_id}"
+
+    @property
+    def heard_at(self) -> datetime | None:
+        """When he called, wrote or came."""
+        return self.call_time
+
 
 class TelephoneSettings(ApiSettings):
     """Settings of kind ``telephone``."""
@@ -77,7 +75,7 @@ class TelephoneSettings(ApiSettings):
     """Which adapter."""
 
 
-class Telephone(ApiChannel[TelephoneSettings, RegistrationBody]):
+class Telephone(SecondHand[TelephoneSettings, RegistrationBody]):
     """``POST /v1/registrations``."""
 
     kind: ClassVar[str] = "telephone"
@@ -88,46 +86,23 @@ class Telephone(ApiChannel[TelephoneSettings, RegistrationBody]):
     Body = RegistrationBody
     title: ClassVar[str] = "Hand over what an operator wrote down"
     operation: ClassVar[str] = "post_registration"
+    key_space: ClassVar[str] = "registrations"
 
-    def whose(self, body: RegistrationBody) -> str:
-        """His number; without one the call is nobody else's."""
-        return _contacts(body)[0].value
-
-    def message(self, body: RegistrationBody, client: str, key: str) -> Message:
-        """As the operator wrote it; the call's number, not the key, tells one call from another."""
-        del key
-        sender, *further = _contacts(body)
-        return Message(
-            key_space="registrations",
-            account=client,
-            sender=sender,
-            provider_id=_number(body),
-            sent_at=body.call_time,
-            text=body.content,
-            title=CALL_BACK if body.missed else None,
-            attachments=_recording(body),
-            place=body.place.place() if body.place else None,
-            name=body.caller.name,
-            unit=body.caller.unit,
-            contacts=tuple(further),
-            party_type=body.caller.party_type,
-            matter_kind=body.kind or (MatterKind.HELP if body.missed else None),
-            confidential=body.confidential,
-            source=body.source,
-            operator=body.operator,
-            disposition=body.disposition,
-            answer=body.answer,
-            call_back_owed=body.missed,
-            about_hotline_staff=body.about_hotline_staff,
-        )
-
-
-def _number(body: RegistrationBody) -> str:
-    return f"{body.source}:{body.source_id}"
-
-
-def _contacts(body: RegistrationBody) -> tuple[Contact, ...]:
-    return body.caller.contacts(otherwise=_number(body))
+    def beside(self, body: RegistrationBody, client: str) -> dict[str, Any]:
+        """What the operator did about it; a missed call asks for help by itself."""
+        del client
+        return {
+            "title": CALL_BACK if body.missed else None,
+            "attachments": _recording(body),
+            "matter_kind": body.kind or (MatterKind.HELP if body.missed else None),
+            "confidential": body.confidential,
+            "source": body.source,
+            "operator": body.operator,
+            "disposition": body.disposition,
+            "answer": body.answer,
+            "call_back_owed": body.missed,
+            "about_hotline_staff": body.about_hotline_staff,
+        }
 
 
 def _recording(body: RegistrationBody) -> tuple[Attachment, ...]:
