@@ -28,9 +28,13 @@ _SCORES = {
     "满分": 5,
     "满意": 4,
     "比较满意": 4,
+    "挺满意": 4,
+    "还算满意": 4,
     "基本满意": 3,
     "一般": 3,
     "不太满意": 2,
+    "不是很满意": 2,
+    "不怎么满意": 2,
     "不满意": 2,
     "很不满意": 1,
     "非常不满意": 1,
@@ -43,13 +47,16 @@ _SCORES = {
     "VERY DISSATISFIED": 1,
 }
 _NUMERALS = dict(zip("一二三四五", range(1, 6), strict=True))
-_BEFORE_MARK = r"(?:评价|评分|满意度|我?(?:打|给)|回复)?"
+_BEFORE_MARK = r"(?:评价|评分|满意度|我?(?:打|给)|回复|我)?"
 _AFTER_MARK = r"(?:谢谢|感谢|多谢|THANKS|THANK YOU)?"
-_MARK = re.compile(rf"{_BEFORE_MARK} ?(?P<words>{'|'.join(sorted(_SCORES, key=len, reverse=True))}) ?{_AFTER_MARK}")
-_DIGIT = re.compile(
-    rf"{_BEFORE_MARK} ?(?:(?P<digit>[1-5]) ?(?:分|星|颗星)?|(?P<numeral>[一二三四五])(?:分|星|颗星)) ?"
-    rf"(?:{'|'.join(_SCORES)})? ?{_AFTER_MARK}"
+_WORDS = rf"(?P<words>{'|'.join(sorted(_SCORES, key=len, reverse=True))})的?"
+_FIGURE = "(?:(?P<digit>[1-5]) ?(?:分|星|颗星)?|(?P<numeral>[一二三四五])(?:分|星|颗星))"
+_MARKS = tuple(
+    re.compile(rf"{_BEFORE_MARK} ?{mark} ?{_AFTER_MARK}")
+    for mark in (rf"{_FIGURE}(?: ?{_WORDS})?", rf"{_WORDS}(?: ?{_FIGURE})?")
 )
+#: How far a figure may be from the words beside it; further apart they say two things.
+_AGREE = 1
 #: Sixteen digits, also in groups; found at every place, so that a number before does not hide one.
 _CODE = re.compile(r"(?<![0-9])(?=((?:[0-9][ -]?){15}[0-9])(?![0-9]))")
 
@@ -115,15 +122,18 @@ _REFERS = re.compile(
     r"(?:我|之前|上次|昨天|前天|上周|早就|已经?)(?:反映|投诉|举报|报修|说|提|打过?电话|报)过?的?|那件事|我的(?:诉求|投诉|工单)"
 )
 
+#: 没有不满意, 不是没解决, 有没有解决, "I do not disagree" object to nothing; 不是敷衍吗 does.
+_UNLESS_DENIED = (
+    r"(?<!没有)(?<!没)(?<!不是(?!.{0,12}吗))(?<!并非)(?<!不会)(?<!无)(?<!有(?=没有))(?<!NOT )(?<!N'T )(?<!N’T )"
+)
 _NOT_CONTENT = "不满意|不认可|不同意|不接受|不属实|(?:与|和)(?:事实|实际|实情|现状|情况)(?:情况)?不符|不符合?(?:事实|实际|实情)|没有?解决|未解决|没有?(?:处理|修|弄|办)好|敷衍|推诿|糊弄|弄虚作假"
 _OBJECTION = re.compile(
-    rf"{_NOT_CONTENT}|还是(?:没|老样子|一样|不)|又(?:坏|堵|漏|响|来)了|NOT (?:BEEN )?(?:RESOLVED|SOLVED|FIXED|SATISFIED)|DISAGREE|"
-    r"STILL (?:NOT|BROKEN)"
+    rf"{_UNLESS_DENIED}(?:{_NOT_CONTENT}|DISAGREE|STILL (?:NOT|BROKEN))|还是(?:没|老样子|一样|不)|又(?:坏|堵|漏|响|来)了|NOT (?:BEEN )?(?:RESOLVED|SOLVED|FIXED|SATISFIED)"
 )
 #: In a long text, which may tell of something else, only what is said of an answer.
 _ANSWERED = "答复|回复|处理结果|办理结果|处理意见|办理意见|回访"
 _OBJECTION_LONG = re.compile(
-    rf"(?:{_ANSWERED})[^。！？!?]{{0,15}}(?:{_NOT_CONTENT})|(?:不满意|不认可|不同意|不接受)[^。！？!?]{{0,10}}(?:{_ANSWERED})"
+    rf"(?:{_ANSWERED})[^。！？!?]{{0,15}}{_UNLESS_DENIED}(?:{_NOT_CONTENT})|(?:不满意|不认可|不同意|不接受)[^。！？!?]{{0,10}}(?:{_ANSWERED})"
 )
 #: Words by which somebody who has just called speaks of the call, or sends what he promised there.
 _CALL = re.compile(
@@ -191,10 +201,14 @@ def _pieces(words: str) -> list[str]:
 
 def _score(spaced: str) -> int | None:
     """Only where nothing else is said."""
-    if (mark := _DIGIT.fullmatch(spaced)) is not None:
-        return int(mark["digit"]) if mark["digit"] else _NUMERALS[mark["numeral"]]
-    mark = _MARK.fullmatch(spaced)
-    return _SCORES[mark["words"]] if mark else None
+    mark = next(filter(None, (pattern.fullmatch(spaced) for pattern in _MARKS)), None)
+    if mark is None:
+        return None
+    said = _SCORES[mark["words"]] if mark["words"] else None
+    figure = int(mark["digit"]) if mark["digit"] else _NUMERALS.get(mark["numeral"])
+    if said is None or figure is None:
+        return said or figure
+    return figure if abs(figure - said) <= _AGREE else None
 
 
 def _asks(plain: str, spaced: str) -> bool:

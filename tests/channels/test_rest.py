@@ -160,7 +160,12 @@ async def test_a_listed_name_that_leads_into_our_own_network_is_not_followed(
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         return [(family, socket.SOCK_STREAM, 6, "", (address, port))]
 
+    async def connects(_self: Any, _socket: socket.socket, where: Any) -> None:
+        asked.append(where[0])
+        raise ConnectionRefusedError
+
     monkeypatch.setattr(asyncio.get_running_loop().__class__, "getaddrinfo", lie)
+    monkeypatch.setattr(asyncio.get_running_loop().__class__, "sock_connect", connects)
     with pytest.raises(Unavailable):
         await fetch("https://files.example/a", ["files.example"])
     assert asked == ["files.example"]
