@@ -37,6 +37,7 @@ from bench.load import Job, Report
 from channels.simulated.app import AppPeer
 from gateway.demo.secrets import make_secrets
 from gateway.loading import load_config
+from gateway.node import collect_rarely
 from normalizer.model import Outcome
 from store.bulk import insert_rows
 from store.opening import open_store
@@ -112,6 +113,7 @@ async def claims(url: str, key_file: Path, name: str, how_many: int) -> Claimed:
         if not await store.pending():
             await fill(store, how_many, f"filling {name}")
         pending, took = await store.pending(), []
+        collect_rarely()  # as a node does
         for _ in range(CLAIMS):
             began = time.perf_counter()
             found = await store.claim(Stage.UNPACK, datetime.now(UTC), CLAIMED)

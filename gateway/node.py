@@ -296,11 +296,16 @@ def build_pipeline(
     )
 
 
+def collect_rarely() -> None:
+    """What lives as long as the process need not be looked at again and again: a full collection stops all for 50 ms."""
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+
+
 @contextlib.asynccontextmanager
 async def running(node: Node) -> AsyncIterator[Node]:
     """Run a node until the block ends, then stop it in good order. An error of a role ends the block with it."""
-    gc.freeze()  # what lives as long as the process need not be looked at again (facts: GC effect)
-    gc.set_threshold(50_000, 50, 100)
+    collect_rarely()
     async with asyncio.TaskGroup() as group:
         task = group.create_task(node.run())
         try:
