@@ -13,6 +13,7 @@ from gateway.texts import LABELS, Language, language_of, standing, written
 from normalizer.matter import Said, amend, compose
 from normalizer.model import (
     Act,
+    Assurance,
     Attachment,
     AttachmentKind,
     HotlineMatter,
@@ -76,7 +77,7 @@ def decide(
         new = compose(kept, fields, **asdict(fresh), caller_id=caller_id, reply_route=_route(kept, habits))
         return _filed(kept, fields, habits, verdict, _counted(new, past, verdict))
     if verdict.act is Act.ASKS:
-        return Filing(verdict, matter, None, (_status(kept, fields, verdict, past, matter),) if habits.answers else ())
+        return _asked(kept, fields, habits, verdict, past, matter)
     if matter is None:
         return Filing(verdict, None, None)
     more = amend(matter, kept, fields, Said(verdict.act, verdict.answers, verdict.score))
@@ -92,6 +93,17 @@ def decide(
 def _filed(kept: KeptMessage, fields: Fields, habits: Habits, verdict: Verdict, matter: HotlineMatter) -> Filing:
     replies = (_acknowledgement(kept, fields, matter),) if habits.acknowledges else ()
     return Filing(verdict, matter, FILED, replies, _media(kept, habits), _settles_at(kept, matter, habits))
+
+
+def _asked(
+    kept: KeptMessage, fields: Fields, habits: Habits, verdict: Verdict, past: Past, matter: HotlineMatter | None
+) -> Filing:
+    """Told to a contact that is surely its citizen's, or that wrote on the matter; any other hears what strangers hear."""
+    asking = kept.message.sender
+    if matter is not None and asking.assurance is not Assurance.VERIFIED and asking not in matter.party.contacts:
+        matter, verdict = None, verdict.model_copy(update={"matter_id": None})
+    answers = habits.answers and (matter is not None or bool(fields.cues.codes))
+    return Filing(verdict, matter, None, (_status(kept, fields, verdict, past, matter),) if answers else ())
 
 
 def _media(kept: KeptMessage, habits: Habits) -> tuple[Attachment, ...]:
