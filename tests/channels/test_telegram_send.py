@@ -407,7 +407,7 @@ def membership(status: Any, at: datetime = NOW, **chat: Any) -> dict[str, Any]:
     where = {"id": CITIZEN, "type": "private", "first_name": "张三"} | chat
     bot = {"id": 123456, "is_bot": True, "first_name": "12345"}
     old = {"user": bot, "status": "member"}
-    who = {"id": CITIZEN, "is_bot": False}
+    who = {"id": where["id"], "is_bot": False}
     told = {"chat": where, "from": who, "date": int(at.timestamp()), "old_chat_member": old}
     return {"update_id": 1, "my_chat_member": told | {"new_chat_member": {"user": bot, "status": status}}}
 
