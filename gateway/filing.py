@@ -28,7 +28,7 @@ from normalizer.model import (
 from normalizer.normalize import Fields
 from normalizer.reply import Limit, ReplyKind, stepped_at
 from store.events import AMENDED
-from store.replies import reply_id
+from store.riding import reply_id
 from store.values import Draft, Filing, OpenFile, Way
 
 FILED = "hotline.matter.filed.v1"

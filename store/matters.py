@@ -22,13 +22,14 @@ from normalizer.model import (
 )
 from normalizer.reply import stepped_at
 from store.bulk import insert_or_ignore
+from store.doors import recipient, reopen, shut
 from store.errors import Superseded
 from store.events import extend_event, owe_event
 from store.keys import Keyring
 from store.media import queue_media
 from store.past import Reading, contact_mark, document_of, own_matter, recall
 from store.queue import finish_work, record
-from store.replies import queue_reply, recipient, reopen, shut
+from store.replies import queue_reply
 from store.tables import CALLERS, CONTACTS, MATTERS, MESSAGES
 from store.values import Decide, Filing, Work
 

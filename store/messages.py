@@ -16,10 +16,11 @@ from normalizer.ids import derived
 from normalizer.model import ContactType, Envelope, KeptMessage, Message, Notice, Outcome, Parsed
 from normalizer.reply import Limit, stepped_at
 from store.bulk import insert_or_ignore
+from store.doors import recipient, reopen
 from store.errors import Superseded
 from store.keys import Keyring
 from store.queue import Digest, add_digests, finish_work, record, take
-from store.replies import heed, recipient, reopen
+from store.replies import heed
 from store.tables import ENVELOPES, MESSAGES, SENDERS, UNPACKED
 from store.values import Stage, Work
 from store.windows import open_window, opened_since

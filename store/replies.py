@@ -12,28 +12,23 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, delete, exists, func, or_, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, and_, exists, func, or_, select, text, update
 
-from normalizer.ids import derived
-from normalizer.model import Contact, ContactType, Envelope, Notice, Report
+from normalizer.model import Contact, Envelope, Notice, Report
 from normalizer.reply import Limit, Outgoing, ReplyState, Sent, stepped_at
 from store.bulk import insert_or_ignore
+from store.doors import CLOCKS, recipient, reopen, shut
 from store.errors import Superseded
 from store.keys import Keyring
 from store.nodes import leads
 from store.queue import record
-from store.tables import LEADS, MESSAGES, REPLIES, TRANSITIONS, UNREACHABLE
+from store.tables import LEADS, REPLIES, TRANSITIONS, UNREACHABLE
 from store.values import Draft, DueReply, Way
 from store.windows import give_back, use_window
 
 QUEUED, SENDING = text("state = 'queued'"), text("state = 'sending'")
-#: How long the same answer rides again on a redelivery: the provider repeats itself within three times 5 s (WeChat).
-AGAIN = timedelta(seconds=20)
-#: How far a provider's clock may be behind ours: what he sends right after the provider refused our reply opens the door.
-CLOCKS = timedelta(minutes=1)
-#: Reason of a reply that went out with an acknowledgement, and of one that had no way from the start.
-RODE, NO_WAY = "rode", "no_way"
+#: Reason of a reply that had no way from the start.
+NO_WAY = "no_way"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +48,6 @@ class Post:
 def lead_name(channel: str) -> str:
     """The name of the lead over what a channel sends."""
     return f"replies:{channel}"
-
-
-def recipient(keyring: Keyring, channel: str, account: str, to: Contact) -> bytes:
-    """Whose windows these are, and who can close the door. A telephone is the same whichever number of ours it wrote to."""
-    scope = "" if to.type is ContactType.PHONE else account
-    return keyring.mark("recipient", channel, scope, to.type, to.value)
 
 
 # -- Queueing ----------------------------------------------------------------------------------------------------------
@@ -163,7 +152,7 @@ def _disown(connection: Connection, post: Post, now: datetime, under_way: Collec
     """What somebody began and did not end: perhaps sent."""
     lost = select(REPLIES.c.id).where(REPLIES.c.channel == post.channel, SENDING, REPLIES.c.id.not_in(under_way))
     for reply_id in connection.execute(lost).scalars().all():
-        _end(connection, reply_id, ReplyState.UNKNOWN, "interrupted", now)
+        end(connection, reply_id, ReplyState.UNKNOWN, "interrupted", now)
 
 
 def _begin(connection: Connection, post: Post, row: Any, limits: Mapping[str, Limit], now: datetime) -> DueReply | None:
@@ -189,7 +178,7 @@ def sent(connection: Connection, post: Post, due: DueReply, word: Sent, at: date
     mark = _named(post.keyring, post.channel, word.provider_id) if word.provider_id else None
     if mark is not None:
         _alone(connection, post.channel)
-    _end(connection, row.id, state, None, at, provider_mark=mark)
+    end(connection, row.id, state, None, at, provider_mark=mark)
     if mark is not None and (told := _told_early(connection, mark)) is not None:
         _settle(connection, post.keyring, _of_mark(connection, mark), *told, at)
 
@@ -214,7 +203,7 @@ def refused(connection: Connection, post: Post, due: DueReply, reason: str, at: 
 def uncertain(connection: Connection, post: Post, due: DueReply, reason: str, at: datetime) -> None:
     """It may have gone out: nobody sends it again."""
     row = _mine(connection, post, due)
-    _end(connection, row.id, ReplyState.UNKNOWN, reason, at)
+    end(connection, row.id, ReplyState.UNKNOWN, reason, at)
 
 
 def _mine(connection: Connection, post: Post, due: DueReply) -> Any:
@@ -230,7 +219,7 @@ def _divert(connection: Connection, keyring: Keyring, row: Any, reason: str, at:
     """Queue it for its next way, or end it as ``failed`` when there is none."""
     record(connection, row.id, "diverted", f"{row.channel}: {reason}", at)
     if not row.content["ways"]:
-        _end(connection, row.id, ReplyState.FAILED, reason, at)
+        end(connection, row.id, ReplyState.FAILED, reason, at)
         return
     following, *left = row.content["ways"]
     way = Way(**following | {"to": Contact.model_validate(following["to"])})
@@ -242,7 +231,7 @@ def _divert(connection: Connection, keyring: Keyring, row: Any, reason: str, at:
     connection.execute(moved.values(**again, reason=reason, **_place(keyring, draft, way, ways)))
 
 
-def _end(
+def end(
     connection: Connection,
     reply_id: UUID,
     state: ReplyState,
@@ -250,6 +239,7 @@ def _end(
     at: datetime,
     provider_mark: bytes | None = None,
 ) -> None:
+    """Write down what became of it."""
     ended = {"state": state, "reason": reason, "settled_at": at, "holder": None, "provider_mark": provider_mark}
     connection.execute(update(REPLIES).where(REPLIES.c.id == reply_id).values(ended))
     record(connection, reply_id, f"reply_{state}", reason, at)
@@ -276,23 +266,6 @@ def heed(connection: Connection, keyring: Keyring, envelope: Envelope, notice: N
         shut(connection, whose, notice.reason, since)
 
 
-def reopen(connection: Connection, whose: bytes, since: datetime) -> None:
-    """He writes to us again, and not before the door was shut: he may be written to."""
-    connection.execute(delete(UNREACHABLE).where(UNREACHABLE.c.recipient == whose, UNREACHABLE.c.since <= since))
-
-
-def shut(connection: Connection, whose: bytes, reason: str, since: datetime) -> None:
-    """He does not want to hear from us there; the last time that he said so counts."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(UNREACHABLE).values(recipient=whose, since=since, reason=reason)
-    later = {name: statement.excluded[name] for name in ("since", "reason")}
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["recipient"], set_=later, where=UNREACHABLE.c.since < statement.excluded.since
-        )
-    )
-
-
 def _reported(connection: Connection, keyring: Keyring, channel: str, report: Report, at: datetime) -> None:
     """What it tells of a reply that is not known yet is kept: its sender may be about to write the provider's id."""
     mark = _named(keyring, channel, report.provider_id)
@@ -309,7 +282,7 @@ def _settle(connection: Connection, keyring: Keyring, row: Any, state: str, reas
     if row.state not in {ReplyState.SENT, ReplyState.UNKNOWN}:
         return
     if state == "delivered":
-        _end(connection, row.id, ReplyState.DELIVERED, None, at, provider_mark=row.provider_mark)
+        end(connection, row.id, ReplyState.DELIVERED, None, at, provider_mark=row.provider_mark)
     else:
         _divert(connection, keyring, row, reason or "undelivered", at)
 
@@ -334,34 +307,6 @@ def _told_early(connection: Connection, mark: bytes) -> tuple[str, str | None] |
     told = select(TRANSITIONS.c.step, TRANSITIONS.c.reason).where(TRANSITIONS.c.subject == _early(mark))
     row = connection.execute(told.order_by(TRANSITIONS.c.sequence.desc()).limit(1)).one_or_none()
     return (row.step.removeprefix("report_"), row.reason) if row else None
-
-
-# -- Riding on an acknowledgement --------------------------------------------------------------------------------------
-
-
-def reply_id(message_id: UUID) -> UUID:
-    """The id of the one reply that a message gets by itself: acknowledgement, or the answer to a query."""
-    return derived(message_id, "reply")
-
-
-def ride(connection: Connection, channel: str, envelope_id: UUID, now: datetime) -> Outgoing | None:
-    """The reply to what an envelope held, if it may go out with the acknowledgement now; it counts as sent then.
-
-    The provider's own retries get the same answer again: the first was cut off.
-    """
-    said = select(MESSAGES.c.id, MESSAGES.c.first_id).where(MESSAGES.c.envelope_id == envelope_id)
-    message = connection.execute(said.order_by(MESSAGES.c.position).limit(1)).one_or_none()
-    if message is None:
-        return None
-    wanted = select(REPLIES).where(REPLIES.c.id == reply_id(message.first_id or message.id))
-    row = connection.execute(wanted.where(REPLIES.c.channel == channel).with_for_update()).one_or_none()
-    if row is None:
-        return None
-    if row.state == ReplyState.QUEUED and row.attempts == 0:
-        _end(connection, row.id, ReplyState.SENT, RODE, now)
-    elif not (row.state == ReplyState.SENT and row.reason == RODE and row.settled_at > now - AGAIN):
-        return None
-    return Outgoing.model_validate(row.content["outgoing"])
 
 
 def under_way(connection: Connection, soon: datetime) -> int:

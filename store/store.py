@@ -25,6 +25,7 @@ from store import (
     queue,
     replay,
     replies,
+    riding,
     updates,
 )
 from store.dossiers import Dossier
@@ -282,8 +283,8 @@ class Store:
         return Uploads(self._database)
 
     async def ride(self, channel: str, envelope_id: UUID, now: datetime) -> Outgoing | None:
-        """The reply to what an envelope held, sent with its acknowledgement; see :func:`store.replies.ride`."""
-        return await self._database.write(lambda connection: replies.ride(connection, channel, envelope_id, now))
+        """The reply to what an envelope held, sent with its acknowledgement; see :func:`store.riding.ride`."""
+        return await self._database.write(lambda connection: riding.ride(connection, channel, envelope_id, now))
 
     async def tell(self, told: Update, compose: Compose) -> Told | None:
         """Keep an update of the core and queue its reply; None when there is no such matter. Raise BindingReused."""

@@ -17,8 +17,8 @@ from gateway.demo.citizens import peers
 from gateway.demo.providers import StandInProviders
 from gateway.testing import RunningGateway, Start
 from normalizer.model import Assurance, Contact, ContactType, HotlineMatter
+from store.doors import recipient, shut
 from store.past import contact_mark
-from store.replies import recipient, shut
 from store.tables import CONTACTS
 from tests.channels.carriers import replies, tell
 from tests.channels.chats import FakeWeChat

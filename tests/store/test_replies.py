@@ -15,9 +15,11 @@ from sqlalchemy import select
 from normalizer.model import Contact, ContactType, HotlineMatter, Notice, Report
 from normalizer.reply import Limit, Outgoing, ReplyKind, ReplyState, Sent
 from store import replies
+from store.doors import recipient, shut
 from store.errors import Superseded
-from store.replies import AGAIN, RODE, Post, queue_reply, recipient, reply_id, shut
+from store.replies import Post, queue_reply
 from store.replybox import ReplyBox
+from store.riding import AGAIN, RODE, reply_id
 from store.store import Store
 from store.tables import REPLIES, UNREACHABLE, WINDOWS
 from store.values import Draft, DueReply, Filing, Way
