@@ -6,7 +6,7 @@ Three shapes:
 * polling and server: ``run`` and ``parse``
 
 Any of them may write back: ``send`` (and ``ride``, where an answer fits into the acknowledgement), and fetch what a
-citizen sent beside words: ``download``.
+citizen sent beside words: ``download``, or ``carried`` where it lies in the envelope.
 
 An adapter declares what it wants served (``routes``) and never imports the server; it never touches the database: it is
 handed ``deliver`` and, for ``run``, ``state``.
@@ -188,6 +188,8 @@ class Channel(ABC, Generic[S]):
     conversational: ClassVar[bool] = False
     #: Kinds of attachments that ``download`` fetches; empty: none.
     fetches: ClassVar[frozenset[AttachmentKind]] = frozenset()
+    #: Whether they lie in the kept envelope, so that ``carried`` takes them out and nothing is downloaded.
+    carries: ClassVar[bool] = False
     #: Types of contact that ``send`` can write to; empty: this channel only listens.
     reaches: ClassVar[frozenset[ContactType]] = frozenset()
     #: The reply windows, by the name that ``Message.opens`` and ``Notice.opens`` give; empty: at any time.
@@ -244,6 +246,14 @@ class Channel(ABC, Generic[S]):
         """Fetch what an attachment's ``reference`` names. Raise Missing (for good) or Unavailable (try again)."""
         del reference, state
         raise Missing("unsupported")
+
+    def carried(self, envelope: Envelope) -> Mapping[str, File]:
+        """Where ``carries``: the files in a kept envelope by their ``reference``; pure, and run like ``parse``.
+
+        What is not among them is shown as missing.
+        """
+        del envelope
+        return {}
 
     async def close(self) -> None:
         """Release what ``send`` and ``download`` hold."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import AfterValidator
 
-from channels.base import Channel
+from channels.base import Channel, File
 from channels.errors import Malformed
 from channels.settings import ChannelSettings
-from normalizer.mail import Mail, Mailbox, MailError, read
-from normalizer.model import Assurance, Contact, ContactType, Envelope, Message, Notice, Parsed
+from normalizer.mail import Mail, Mailbox, MailError, carried, read
+from normalizer.model import Assurance, AttachmentKind, Contact, ContactType, Envelope, Message, Notice, Parsed
 
 #: One address without anything a relay would act on: quoted or second @, %, !, and source routes (RFC 5321 section
 #: 4.1.1.3 and appendix C).
@@ -47,6 +48,16 @@ class MailChannel(Channel[M]):
 
     ``Envelope.context`` holds ``mail_from`` (empty: the null sender) and ``recipients``, parted by blanks.
     """
+
+    fetches = frozenset(AttachmentKind) - {AttachmentKind.LINK}
+    carries: ClassVar[bool] = True
+
+    def carried(self, envelope: Envelope) -> Mapping[str, File]:
+        """The attachments, found as ``parse`` found them."""
+        try:
+            return {reference: File(content) for reference, content in carried(envelope.body).items()}
+        except MailError:
+            return {}
 
     def parse(self, envelope: Envelope) -> Parsed:
         """Read the mail; automatic mail is a notice."""

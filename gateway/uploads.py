@@ -23,7 +23,7 @@ from channels.forms import Part, parts
 from channels.settings import Client
 from gateway.clock import Clock
 from gateway.media import media_type_of
-from normalizer.clean import single_line
+from normalizer.file_name import shown_name
 from store.files import Files
 from store.media import Held
 from store.uploads import Upload, Uploads
@@ -32,7 +32,6 @@ from store.uploads import Upload, Uploads
 MOST_BYTES, AROUND = 20 * 1024 * 1024, 64 * 1024
 #: How long one may take to arrive, seconds; and uploads taken at once: each is held in memory.
 UPLOAD_SECONDS, AT_ONCE = 120.0, 4
-_FILE_NAME = 255
 
 _OPENAPI: dict[str, Any] = {
     "security": [{"bearer": []}],
@@ -125,8 +124,7 @@ def _finder(channel: str, files: Files, known: Uploads) -> Any:
 
 async def keep(files: Files, content: bytes, name: str | None) -> Held:
     """Put a file away, sealed. Raise StoreUnavailable."""
-    shown = single_line((name or "")[:1000])[:_FILE_NAME] or None
-    return Held(await files.put(content), len(content), media_type_of(content), shown)
+    return Held(await files.put(content), len(content), media_type_of(content), shown_name(name))
 
 
 def _uploader(channels: Mapping[str, AnyChannel], request: Request) -> tuple[ApiChannel[Any, Any], Client]:

@@ -95,7 +95,17 @@ class Mail:
 
 def read(raw: bytes) -> Mail:
     """Read one raw mail (RFC 5322). Raise MailError when a limit leaves nothing to read."""
-    reader = _Reader()
+    return _read(raw, _Reader())
+
+
+def carried(raw: bytes) -> dict[str, bytes]:
+    """What the attachments of a mail hold, by their ``reference``. Raise MailError as ``read`` does."""
+    contents: dict[str, bytes] = {}
+    _read(raw, _Reader(contents))
+    return contents
+
+
+def _read(raw: bytes, reader: _Reader) -> Mail:
     try:
         return reader.mail(reader.parsed(raw))
     except RecursionError:
@@ -164,9 +174,10 @@ class _Text:
 
 
 class _Reader:
-    """Goes through one mail once."""
+    """Goes through one mail once; what attachments hold is put into ``contents``, if given."""
 
-    def __init__(self) -> None:
+    def __init__(self, contents: dict[str, bytes] | None = None) -> None:
+        self._contents = contents
         self._parts = 0
         self._attachments: list[Attachment] = []
         self._flags: dict[str, None] = {}
@@ -258,6 +269,9 @@ class _Reader:
 
     def _attach(self, part: _Part, name: str | None) -> None:
         data, declared = part.content(), Message.get_content_type(part)
+        reference = f"part:{self._parts - 1}"
+        if self._contents is not None:
+            self._contents[reference] = data
         self._attachments.append(
             Attachment(
                 id=str(len(self._attachments)),
@@ -266,7 +280,7 @@ class _Reader:
                 size=len(data),
                 sha256=hashlib.sha256(data).hexdigest(),
                 file_name=name,
-                reference=f"part:{self._parts - 1}",
+                reference=reference,
             )
         )
 

@@ -149,7 +149,9 @@ class Attachment(Frozen):
     reference: Annotated[str, Field(max_length=4096)] | None = None
     """Where to fetch it: a provider's media id or URL, or ``part:N`` of the kept mail. Never handed to the core."""
     scan: Literal["pending", "clean", "infected", "unscanned"] = "pending"
-    """Verdict of the virus scanner."""
+    """Verdict of the virus scanner; ``infected`` is held, and not given out."""
+    scan_reason: Annotated[str, Field(max_length=100)] | None = None
+    """Why it is ``unscanned``, in one word (``not_configured``, ``scanner_away``, ``archive_depth``, …), or what was found."""
     availability: Literal["referenced", "held", "missing"] = "referenced"
     """Whether we hold the content, still have to fetch it, or could not."""
     message_id: UUID | None = None

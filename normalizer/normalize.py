@@ -8,6 +8,7 @@ from pydantic import Field
 
 from normalizer.clean import clean, for_matching, single_line
 from normalizer.cues import Cues, read_cues
+from normalizer.file_name import shown_name
 from normalizer.language import identify
 from normalizer.model import (
     Assurance,
@@ -26,8 +27,8 @@ from normalizer.title import title
 
 #: The surest way to reach him first.
 _SURENESS = (Assurance.VERIFIED, Assurance.ASSERTED, Assurance.SPOOFABLE)
-#: Characters of a file name (model.Attachment) and of a place (model.Place).
-_FILE_NAME, _PLACE = 255, 1000
+#: Characters of a place (model.Place).
+_PLACE = 1000
 #: Characters compared; NFKC can lengthen a text eighteenfold (UAX #15).
 _MATCHING = 20_000
 #: Characters of a name or unit that are looked at; the whole stays in the kept message.
@@ -163,5 +164,6 @@ def _place(place: Place | None) -> Place | None:
 
 def _attachment(attachment: Attachment) -> Attachment:
     """The attachment with a name and type fit to be shown; its reference stays, for it must still lead there."""
-    name = (_line(attachment.file_name) or "")[:_FILE_NAME] or None
-    return attachment.model_copy(update={"file_name": name, "media_type": _line(attachment.media_type)})
+    return attachment.model_copy(
+        update={"file_name": shown_name(attachment.file_name), "media_type": _line(attachment.media_type)}
+    )

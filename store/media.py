@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import Connection, and_, func, or_, select, text, update
 
 from normalizer.ids import derived
-from normalizer.model import Attachment, HotlineMatter, Outcome, Verdict
+from normalizer.model import Attachment, Envelope, HotlineMatter, Outcome, Verdict
 from store.bulk import insert_or_ignore
+from store.envelopes import get_envelope
 from store.errors import Superseded
 from store.events import AMENDED, extend_event, owe_event
 from store.nodes import leads
@@ -37,6 +38,8 @@ class DueFile:
     created_at: datetime
     #: Tries that failed.
     attempts: int
+    #: Of the content, hex: we hold it, and it is to be scanned once more.
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,11 @@ class Held:
     media_type: str
     #: As the provider names it.
     file_name: str | None = None
+    scan: Literal["clean", "infected", "unscanned"] = "unscanned"
+    #: Why it is unscanned, or what was found.
+    scan_reason: str | None = None
+    #: When it shall be scanned once more; None: that was the last word.
+    again_at: datetime | None = None
 
 
 def lead_name(channel: str) -> str:
@@ -86,7 +94,7 @@ def due(connection: Connection, channel: str, now: datetime, limit: int) -> list
     return [
         DueFile(
             *(row.id, row.message_id, row.content["attachment"], row.content["reference"]),
-            *(row.created_at, row.attempts),
+            *(row.created_at, row.attempts, row.sha256),
         )
         for row in connection.execute(rows.limit(limit))
     ]
@@ -120,8 +128,19 @@ def fetched(connection: Connection, fetcher: Fetcher, file: DueFile, held: Held,
     kept = {"sha256": held.sha256, "size": held.size, "media_type": held.media_type, "stored_at": at}
     connection.execute(insert_or_ignore(connection, FILES), kept)
     shown = {"availability": "held", "sha256": held.sha256, "size": held.size, "media_type": held.media_type}
+    verdict = {"scan": held.scan, "scan_reason": held.scan_reason}
     named = {"file_name": held.file_name} if held.file_name else {}
-    _end(connection, fetcher, file, {"state": "fetched", "sha256": held.sha256}, shown | named, at)
+    ended: dict[str, Any] = {"state": "fetched", "sha256": held.sha256, "reason": held.scan_reason}
+    if held.again_at is not None:
+        later = {"attempts": file.attempts + 1, "not_before": held.again_at, "put_off_at": at}
+        ended |= later | {"state": "queued"}
+    _end(connection, fetcher, file, ended, shown | verdict | named, at)
+
+
+def envelope_of(connection: Connection, file: DueFile) -> Envelope:
+    """What the file's message came in."""
+    asked = select(MESSAGES.c.envelope_id).where(MESSAGES.c.id == file.message_id)
+    return get_envelope(connection, connection.execute(asked).scalar_one())
 
 
 def missing(connection: Connection, fetcher: Fetcher, file: DueFile, reason: str, at: datetime) -> None:
@@ -138,10 +157,12 @@ def _end(
     at: datetime,
 ) -> None:
     fetcher.check(connection)
-    ended = update(MEDIA).where(MEDIA.c.id == file.id, QUEUED).values(**values, settled_at=at)
+    settled = at if values["state"] != "queued" else None
+    ended = update(MEDIA).where(MEDIA.c.id == file.id, QUEUED).values(**values, settled_at=settled)
     if connection.execute(ended).rowcount != 1:
         raise Superseded(f"file {file.id}")
-    record(connection, file.id, str(values["state"]), values.get("reason"), at)
+    if settled is not None:
+        record(connection, file.id, str(values["state"]), values.get("reason"), at)
     matter_id = connection.execute(select(MESSAGES.c.matter_id).where(MESSAGES.c.id == file.message_id)).scalar()
     if matter_id is None:
         return
@@ -151,6 +172,8 @@ def _end(
     if place is None:
         return
     changed = _shown(matter.attachments[place], shown)
+    if changed == matter.attachments[place]:
+        return
     attachments = (*matter.attachments[:place], changed, *matter.attachments[place + 1 :])
     _tell(connection, fetcher, file, matter.model_copy(update={"attachments": attachments}), at)
 

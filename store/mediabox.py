@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from normalizer.model import Envelope
 from store import media
 from store.media import DueFile, Fetcher, Held, lead_name
 from store.membership import Lead, Membership
@@ -24,6 +25,10 @@ class MediaBox:
     async def due(self, now: datetime, limit: int) -> list[DueFile]:
         """What to fetch now, the oldest first."""
         return await self._database.read(lambda connection: media.due(connection, self._channel, now, limit))
+
+    async def envelope(self, file: DueFile) -> Envelope:
+        """What the file's message came in."""
+        return await self._database.read(lambda connection: media.envelope_of(connection, file))
 
     async def put_off(self, file: DueFile, reason: str, at: datetime, until: datetime) -> None:
         """It may be fetched later."""
