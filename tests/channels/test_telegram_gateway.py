@@ -61,6 +61,12 @@ class Citizen:
     async def sends(self, *updates: Any) -> None:
         await self.stage.taken(*(self.peer.update(update) for update in updates))
 
+    async def sends_slowly(self, *updates: Any) -> None:
+        """Each once the one before is done with."""
+        for update in updates:
+            await self.sends(update)
+            await self.stage.gateway.settle()
+
 
 def edited(update: dict[str, Any], number: int, text: str) -> dict[str, Any]:
     message = update["message"] | {"text": text, "edit_date": update["message"]["date"] + 5}
@@ -108,7 +114,7 @@ async def he_blocks_and_unblocks(stage: Stage) -> dict[str, int]:
     citizen = Citizen(stage)
     at = datetime.now(UTC)
     shut, open_ = (membership(status, at, id=int(citizen.id)) for status in ("kicked", "member"))
-    await citizen.sends(shut | {"update_id": 40}, open_ | {"update_id": 41}, citizen.says(42, text="路灯不亮"))
+    await citizen.sends_slowly(shut | {"update_id": 40}, open_ | {"update_id": 41}, citizen.says(42, text="路灯不亮"))
     return {"filed": 1, "notice": 2}
 
 
@@ -116,9 +122,8 @@ async def he_blocked_yesterday_and_it_is_told_today(stage: Stage) -> dict[str, i
     """Whoever writes to us is answered, whatever he did before."""
     citizen = Citizen(stage)
     shut = membership("kicked", datetime.now(UTC) - timedelta(hours=24), id=int(citizen.id))
-    await citizen.sends(citizen.says(60, text="路灯不亮"))
-    await stage.gateway.settle()
-    await citizen.sends(shut | {"update_id": 61}, citizen.says(62, text="井盖也坏了"))
+    first, last = citizen.says(60, text="路灯不亮"), citizen.says(62, text="井盖也坏了")
+    await citizen.sends_slowly(first, shut | {"update_id": 61}, last)
     return {"filed": 2, "notice": 1}
 
 
