@@ -14,8 +14,10 @@ from normalizer.model import Act, ContactType, HotlineMatter, KeptMessage, Outco
 
 #: What one matter may hold: every event carries all of it. Beyond, a message is a matter of its own.
 MOST_MESSAGES, MOST_CHARACTERS = 50, 100_000
-#: How long a conversation's pieces are collected at most, from its first, seconds.
+#: How long a conversation's pieces are collected at most, from its first, seconds; later ones amend the matter.
 LONGEST_SECONDS = 180.0
+#: How long one conversation may go on: whoever writes for longer without a pause tells of more than one thing.
+SITTING = timedelta(hours=1)
 #: How long a question of the core waits for an answer, and how long a result can be evaluated or objected to.
 QUESTION, RESULT = timedelta(days=7), timedelta(days=30)
 #: How late a further message of a group may come; telephones use a name for one again.
@@ -147,7 +149,7 @@ def _goes_on_telling(asked: Asked) -> Verdict | None:
     if latest is None or not asked.settle_seconds:
         return None
     since, whole = asked.now - latest.received_at, asked.now - latest.began_at
-    if since > timedelta(seconds=asked.settle_seconds) or whole > timedelta(seconds=LONGEST_SECONDS):
+    if since > timedelta(seconds=asked.settle_seconds) or whole > SITTING:
         return None
     return _attached(latest.matter_id, "a further piece of what he is telling", settling=True)
 

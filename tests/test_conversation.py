@@ -14,9 +14,13 @@ import pytest
 
 from channels.clients import key_hash
 from channels.simulated.telegram import TelegramPeer
+from dedupe.relation import LONGEST_SECONDS
 from gateway.demo.providers import StandInProviders
+from gateway.filing import GRACE
 from gateway.testing import RunningGateway, Start
-from normalizer.model import HotlineMatter
+from normalizer.matter import compose
+from normalizer.model import HotlineMatter, Urgency
+from tests.handing import Clock
 
 KEY = "key-of-the-core"
 
@@ -70,7 +74,7 @@ def talking(start_gateway: Start) -> Callable[..., Any]:
     """Starts a talk with a settle window of so many seconds."""
 
     @asynccontextmanager
-    async def start(settle: float = 0) -> AsyncIterator[Talk]:
+    async def start(settle: float = 0, **options: Any) -> AsyncIterator[Talk]:
         told: list[tuple[str, str]] = []
         providers = StandInProviders(lambda _, to, words: told.append((to, words)))
         await providers.start()
@@ -82,7 +86,7 @@ def talking(start_gateway: Start) -> Callable[..., Any]:
             document["core"]["clients"] = [{"id": "core", "key_hash": key_hash(KEY), "scopes": ["updates:write"]}]
 
         try:
-            async with start_gateway(change) as gateway:
+            async with start_gateway(change, **options) as gateway:
                 yield Talk(gateway, told)
         finally:
             await providers.close()
@@ -106,6 +110,56 @@ async def test_the_pieces_of_one_story_are_one_matter_and_one_event(
         assert len(talk.told) == 1 and matter.tracking_code in talk.told[0][1]
         books = await talk.gateway.books()
         assert books["outcomes"]["filed"] == 1 and books["outcomes"]["attached"] == 2 and books["balanced"]
+
+
+async def test_each_piece_lengthens_the_wait_until_180_seconds_and_later_ones_amend(
+    talking: Callable[..., Any],
+) -> None:
+    clock = Clock()
+    start = clock.now = clock.now - timedelta(seconds=LONGEST_SECONDS)  # the core believes no signature of another hour
+    async with talking(settle=60, clock=clock) as talk:
+        for seconds in (0, 50, 100, 150, 179):
+            clock.now = start + timedelta(seconds=seconds)
+            await talk.says(f"第{seconds}段话")
+            assert talk.gateway.core.events == {}
+        clock.now = start + timedelta(seconds=LONGEST_SECONDS) + GRACE
+        assert await talk.events() == ["filed"]
+        assert [one["text"] for one in talk.last_event()["messages"]] == [f"第{n}段话" for n in (0, 50, 100, 150, 179)]
+        clock.now = start + timedelta(seconds=200)
+        await talk.says("刚才忘了说")
+        assert await talk.events() == ["filed", "amended"]
+        clock.now = start + timedelta(seconds=261)
+        await talk.says("三号楼电梯也停了")
+        clock.now += timedelta(seconds=60) + GRACE
+        assert await talk.events() == ["filed", "amended", "filed"]
+        assert len(talk.told) == 2, "a number for each matter, not for each piece"
+
+
+async def test_what_is_danger_to_life_does_not_wait_with_its_conversation(
+    talking: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever judges urgency, filing asks the matter; here the word is 燃气."""
+
+    def judged(*given: Any, **more: Any) -> HotlineMatter:
+        found = compose(*given, **more)
+        urgent = Urgency.IMMEDIATE if "燃气" in found.content else Urgency.ROUTINE
+        return found.model_copy(update={"urgency": urgent})
+
+    monkeypatch.setattr("gateway.filing.compose", judged)
+    clock = Clock()
+    async with talking(settle=60, clock=clock) as talk:
+        await talk.says("家里燃气泄漏，很危险")
+        assert await talk.events() == ["filed"]
+        clock.now += timedelta(seconds=5)
+        await talk.says("三号楼二单元")
+        assert await talk.events() == ["filed", "amended"] and len(await talk.gateway.matters()) == 1
+        await talk.says("路灯坏了", citizen="900000002")
+        async with asyncio.timeout(10):
+            while await talk.gateway.node.store.pending():
+                await asyncio.sleep(0.01)
+        assert len(talk.gateway.core.events) == 2, "others wait as ever"
+        clock.now += timedelta(seconds=60) + GRACE
+        assert await talk.events() == ["filed", "amended", "filed"]
 
 
 async def test_from_the_question_to_the_mark(talking: Callable[..., Any]) -> None:

@@ -132,6 +132,12 @@ def test_each_piece_lengthens_the_wait_up_to_its_end(after: float, until: float)
     assert found.replies == (), "he has his number already"
 
 
+def test_a_piece_after_the_longest_wait_amends_at_once() -> None:
+    found = piece(200, matter())
+    assert (found.verdict.outcome, found.event_type) == (Outcome.ATTACHED, "hotline.matter.amended.v1")
+    assert found.settles_at is not None and found.settles_at < NOW + timedelta(seconds=200)
+
+
 def test_danger_waits_for_nothing() -> None:
     assert piece(10, matter(urgency=Urgency.IMMEDIATE)).settles_at is None
 

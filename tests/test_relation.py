@@ -105,7 +105,7 @@ def test_the_new_wording_of_a_message_goes_where_the_message_is() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "began", "settle", "joined"),
-    [(59, 59, 60, True), (61, 61, 60, False), (30, 181, 60, False), (30, 179, 60, True), (1, 1, 0, False)],
+    [(59, 59, 60, True), (61, 61, 60, False), (30, 181, 60, True), (30, 3601, 60, False), (1, 1, 0, False)],
 )
 def test_pieces_of_one_story_are_one_matter(seconds: float, began: float, settle: float, joined: bool) -> None:
     verdict = relation(asked("[图片]", Past(latest=latest(seconds, began)), settle))
