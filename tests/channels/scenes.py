@@ -57,6 +57,11 @@ class Books:
         return Came({name: count for name, count in outcomes.items() if count}, new)
 
 
+async def outcomes(gateway: RunningGateway) -> dict[str, int]:
+    """Of everything so far, once it has its end; the books balance."""
+    return (await Books(gateway).came()).outcomes
+
+
 class Place(Protocol):
     """Where scenes are played."""
 

@@ -27,6 +27,7 @@ from normalizer.model import Assurance, Envelope, Kept, Message, Notice, Parsed,
 from normalizer.reply import Sent
 from store.values import Way
 from tests.channels.carriers import CUT, HANG, KEY, KEY_ID, Carrier, outgoing, replies, tell
+from tests.channels.scenes import COMMON, Stage, outcomes, play
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 SECRET = "f00d-f00d-f00d-f00d"
@@ -442,11 +443,10 @@ async def test_conformance(gateway: RunningGateway) -> None:
     await check_channel("sms_aliyun", cases(gateway), gateway)
 
 
-async def outcomes(gateway: RunningGateway) -> dict[str, int]:
-    await gateway.settle()
-    books = await gateway.books()
-    assert books["balanced"], books["offending"]
-    return {name: count for name, count in books["outcomes"].items() if count}
+async def test_as_every_kind_is_treated(gateway: RunningGateway) -> None:
+    await play(
+        Stage(gateway, SmsAliyunPeer("sms", gateway.channel("sms").settings), keeps_cut=True), COMMON, answered=False
+    )
 
 
 async def test_five_hundred_at_once_are_acknowledged_well_inside_700_ms(gateway: RunningGateway) -> None:
