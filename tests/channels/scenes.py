@@ -18,10 +18,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from channels.clients import key_hash
 from channels.simulated import Ack, Delivery, HttpDelivery, Peer
 from channels.simulated.sms_twilio import TwilioDelivery
 from gateway import door
-from gateway.testing import RunningGateway
+from gateway.testing import RunningGateway, Start
 from store.tables import REPLIES
 from tests.handing import until
 
@@ -286,3 +287,20 @@ async def changes_its_key(stage: Stage) -> dict[str, int]:
     await stage.taken(*(stage.say(f"第{n}件事", citizen, by=peer) for n, peer in enumerate(by)))
     assert await stage.gateway.refused(stage.peer.name) == refused
     return {"filed": 4}
+
+
+#: The key before, of a client whose key is being changed.
+OLD_KEY = "o" * 43
+
+
+@asynccontextmanager
+async def client_of(start_gateway: Start, kind: str, keys: str, peer: Callable[..., Peer]) -> AsyncIterator[Stage]:
+    """A stage on which one client of the kind's only channel has two live keys; ``keys``: the setting that names it."""
+
+    def change(document: dict[str, Any]) -> None:
+        document["channels"] = {kind: document["channels"][kind]}
+        document["channels"][kind][keys][0]["previous_key_hash"] = key_hash(OLD_KEY)
+
+    async with start_gateway(change) as gateway:
+        settings, key = gateway.channel(kind).settings, (gateway.secrets / f"{kind}-key").read_text()
+        yield Stage(gateway, peer(kind, settings, key=key), before=peer(kind, settings, key=OLD_KEY))

@@ -9,25 +9,16 @@ from typing import Any
 
 import pytest
 
-from channels.clients import key_hash
 from channels.simulated import HttpDelivery
 from channels.simulated.open311 import Open311Peer
 from gateway.testing import Start
-from tests.channels.scenes import COMMON, Scene, Stage, changes_its_key, play
-
-OLD = "o" * 43
+from tests.channels.scenes import COMMON, Scene, Stage, changes_its_key, client_of, play
 
 
 @pytest.fixture
 async def stage(start_gateway: Start) -> AsyncIterator[Stage]:
-    def change(document: dict[str, Any]) -> None:
-        document["channels"] = {"open311": document["channels"]["open311"]}
-        document["channels"]["open311"]["api_keys"][0]["previous_key_hash"] = key_hash(OLD)
-
-    async with start_gateway(change) as gateway:
-        settings, key = gateway.channel("open311").settings, (gateway.secrets / "open311-key").read_text()
-        reporter = Open311Peer("open311", settings, key=key)
-        yield Stage(gateway, reporter, before=Open311Peer("open311", settings, key=OLD))
+    async with client_of(start_gateway, "open311", "api_keys", Open311Peer) as running:
+        yield running
 
 
 def report(stage: Stage, text: str, account: str = "", **more: Any) -> HttpDelivery:

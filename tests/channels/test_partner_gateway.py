@@ -8,24 +8,15 @@ from typing import Any
 
 import pytest
 
-from channels.clients import key_hash
 from channels.simulated.partner import PartnerPeer
 from gateway.testing import Start
-from tests.channels.scenes import COMMON, Scene, Stage, changes_its_key, play
-
-OLD = "o" * 43
+from tests.channels.scenes import COMMON, Scene, Stage, changes_its_key, client_of, play
 
 
 @pytest.fixture
 async def stage(start_gateway: Start) -> AsyncIterator[Stage]:
-    def change(document: dict[str, Any]) -> None:
-        document["channels"] = {"partner": document["channels"]["partner"]}
-        document["channels"]["partner"]["clients"][0]["previous_key_hash"] = key_hash(OLD)
-
-    async with start_gateway(change) as gateway:
-        settings, key = gateway.channel("partner").settings, (gateway.secrets / "partner-key").read_text()
-        linked = PartnerPeer("partner", settings, key=key)
-        yield Stage(gateway, linked, before=PartnerPeer("partner", settings, key=OLD))
+    async with client_of(start_gateway, "partner", "clients", PartnerPeer) as running:
+        yield running
 
 
 def linked_of(stage: Stage) -> PartnerPeer:

@@ -9,24 +9,15 @@ from typing import Any
 
 import pytest
 
-from channels.clients import key_hash
 from channels.simulated.telephone import TelephonePeer, number
 from gateway.testing import Start
-from tests.channels.scenes import COMMON, Scene, Stage, changes_its_key, play
-
-OLD = "o" * 43
+from tests.channels.scenes import COMMON, Scene, Stage, changes_its_key, client_of, play
 
 
 @pytest.fixture
 async def stage(start_gateway: Start) -> AsyncIterator[Stage]:
-    def change(document: dict[str, Any]) -> None:
-        document["channels"] = {"telephone": document["channels"]["telephone"]}
-        document["channels"]["telephone"]["clients"][0]["previous_key_hash"] = key_hash(OLD)
-
-    async with start_gateway(change) as gateway:
-        settings, key = gateway.channel("telephone").settings, (gateway.secrets / "telephone-key").read_text()
-        desk = TelephonePeer("telephone", settings, key=key)
-        yield Stage(gateway, desk, before=TelephonePeer("telephone", settings, key=OLD))
+    async with client_of(start_gateway, "telephone", "clients", TelephonePeer) as running:
+        yield running
 
 
 def desk_of(stage: Stage) -> TelephonePeer:
