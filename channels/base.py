@@ -160,8 +160,27 @@ class File:
     name: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What ``probe`` found, a sentence each."""
+
+    #: What does not work; None when it does.
+    wrong: str | None = None
+    #: What is worth knowing before the start.
+    note: str | None = None
+
+
 def _uncounted(reason: str) -> None:
     """Stand-in until the gateway hangs in its counter."""
+
+
+def _untold() -> None:
+    """Stand-in until the gateway hangs in its gauge."""
+
+
+def _nothing_genuine(_token: str) -> bool:
+    """Stand-in until the gateway hangs in its keys."""
+    return False
 
 
 async def _unanswered(_kept: Kept) -> Outgoing | None:
@@ -202,8 +221,12 @@ class Channel(ABC, Generic[S]):
         self.address: tuple[str, int] | None = None
         #: Counts a refusal that ``receive`` does not see (a server of its own), by a one-word reason.
         self.refused: Callable[[str], None] = _uncounted
+        #: Told by ``run`` after each look at the provider that succeeded, whether or not it brought anything.
+        self.progressed: Callable[[], None] = _untold
         #: Waits up to ``ride_seconds`` for the reply to what was just kept; the same one for each of its redeliveries.
         self.answer: Callable[[Kept], Awaitable[Outgoing | None]] = _unanswered
+        #: Whether a reply of ours has this token (``Outgoing.token``).
+        self.genuine: Callable[[str], bool] = _nothing_genuine
 
     @abstractmethod
     def parse(self, envelope: Envelope) -> Parsed:
@@ -224,6 +247,22 @@ class Channel(ABC, Generic[S]):
 
     async def run(self, deliver: Deliver, state: State) -> None:
         """Poll or serve until cancelled; returning is a failure like any other."""
+
+    @property
+    def patience_seconds(self) -> float | None:
+        """How long ``run`` may be without progress before it is an alarm; until then what may pass is only a note.
+
+        None: any trouble is one at once, and silence is none.
+        """
+        return None
+
+    def remarks(self) -> tuple[str, ...]:
+        """What operations should know while ``run`` is well, a sentence each; never anything a citizen wrote."""
+        return ()
+
+    async def probe(self) -> Probed:
+        """Try what the settings name, for ``gateway check --live``; nothing is changed."""
+        return Probed()
 
     def recount(self, period: Period, kept: AsyncIterator[Envelope]) -> AsyncIterator[Told]:
         """Ask the provider what it delivered or still holds, for ``gateway reconcile --providers``. Raise Unanswered.

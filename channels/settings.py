@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import re
-from ipaddress import IPv4Network, IPv6Network
+import ssl
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -74,6 +75,35 @@ Secret = Annotated[
     ),
 ]
 """A secret: a string, or ``{file: path}`` relative to config.yaml."""
+
+
+def located(value: Path, info: ValidationInfo) -> Path:
+    """A path of the configuration, relative to the file's folder."""
+    return Path((info.context or {}).get("base", "."), value)
+
+
+LocalPath = Annotated[Path, AfterValidator(located)]
+"""A path, relative to config.yaml."""
+
+
+def _of_certificates(value: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=value)
+    except OSError:  # ssl.SSLError is one
+        raise ValueError("not a file of certificates (PEM) that can be read") from None
+    return value
+
+
+CertificatesFile = Annotated[LocalPath, AfterValidator(_of_certificates)]
+"""Certificates (PEM) of an authority."""
+
+
+def on_this_machine(host: str) -> bool:
+    """Whether what is sent there crosses no network."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def is_webhook_secret(value: str) -> bool:

@@ -125,6 +125,7 @@ class Telegram(Webhook[TelegramSettings]):
                 before = offset
                 for update in await self._updates(client, offset):
                     offset = await self._keep(update, offset, deliver, state)
+                self.progressed()
                 if offset == before:
                     await asyncio.sleep(PAUSE)
 

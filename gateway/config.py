@@ -5,14 +5,12 @@ Values may be overridden from the environment (``HOTLINE__SERVER__LISTEN``); pat
 
 from __future__ import annotations
 
-import ssl
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
-    AfterValidator,
     Field,
     SecretStr,
     SerializeAsAny,
@@ -23,16 +21,17 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from channels.settings import ChannelSettings, Client, Secret, Strict, is_webhook_secret
-from gateway.addresses import HostPort, HttpUrl, SinkUrl, Subject, broker_url, http_url
-
-
-def _located(value: Path, info: ValidationInfo) -> Path:
-    """A path of the configuration, relative to the file's folder."""
-    return Path((info.context or {}).get("base", "."), value)
-
-
-LocalPath = Annotated[Path, AfterValidator(_located)]
+from channels.settings import (
+    CertificatesFile,
+    ChannelSettings,
+    Client,
+    LocalPath,
+    Secret,
+    Strict,
+    is_webhook_secret,
+    located,
+)
+from gateway.addresses import HostPort, HttpUrl, ScannerAddress, SinkUrl, Subject, broker_url, http_url
 
 #: Profiles that will ship; their rules arrive with the triage of a later version.
 PROFILES = ("jinan", "weifang", "lianyungang", "mayors-telephone", "xiangyang")
@@ -106,7 +105,7 @@ class StoreSettings(Strict):
             return value
         if "://" in value or not value.strip():
             raise ValueError("write a folder or s3://bucket/prefix")
-        return str(_located(Path(value), info))
+        return str(located(Path(value), info))
 
     @field_validator("url")
     @classmethod
@@ -119,7 +118,7 @@ class StoreSettings(Strict):
         if backend not in {"sqlite", "postgresql"}:
             raise ValueError(f"{backend} is not supported; write sqlite:///… or postgresql://…")
         if backend == "sqlite":
-            url = url.set(database=str(_located(Path(url.database or "var/gateway.db"), info)))
+            url = url.set(database=str(located(Path(url.database or "var/gateway.db"), info)))
         return url.render_as_string(hide_password=False)
 
 
@@ -151,7 +150,7 @@ class SinkSettings(Strict):
     """Goes with ``username``."""
     sasl: Literal["plain", "scram-sha-256", "scram-sha-512"] = "scram-sha-512"
     """How Kafka is told the password; ``plain`` shows it to whoever listens, unless ``tls`` is set."""
-    ca_file: LocalPath | None = None
+    ca_file: CertificatesFile | None = None
     """Certificates (PEM) of the authority that signed the broker's, if it is none of the system's."""
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 15
     """How long one delivery may take (Standard Webhooks advises 15 to 30 s)."""
@@ -166,15 +165,6 @@ class SinkSettings(Strict):
         if info.data["sink"] == "broker":
             return broker_url(value, tls=info.data.get("tls", False))
         return http_url(value)
-
-    @field_validator("ca_file")
-    @classmethod
-    def _of_certificates(cls, value: Path | None) -> Path | None:
-        try:
-            ssl.create_default_context(cafile=value)
-        except OSError:  # ssl.SSLError is one
-            raise ValueError("not a file of certificates (PEM) that can be read") from None
-        return value
 
     @field_validator("secret")
     @classmethod

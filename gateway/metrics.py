@@ -39,7 +39,7 @@ class Metrics:
         self.full = self._gauge("hotline_disk_full", "1 while nothing is accepted because the disk is full.")
         self.progress = self._labelled(
             "hotline_channel_last_progress_timestamp_seconds",
-            "When the channel last delivered anything, Unix time.",
+            "When the channel last delivered anything or, where it polls, last looked with success, Unix time.",
             "channel",
         )
 

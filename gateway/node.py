@@ -134,6 +134,11 @@ class Node:
 
     def _filed(self, envelope_id: UUID) -> None:
         """An envelope's message has its outcome: there may be an event to deliver, and a reply to send."""
+    def _progressed(self, channel: str) -> None:
+        """A channel that polls has looked; there may have been nothing."""
+        self._progress[channel].set(self.clock().timestamp())
+        self.supervisor.progressed(channel)
+
         self.rides.settled(envelope_id)
         self.ring_handoffs()
         self.outward.ring()
@@ -166,7 +171,7 @@ class Node:
     async def condition(self) -> Condition:
         """What this node cannot do now, and what is worth knowing; also brings the gauges up to date."""
         trouble = await self._trouble()
-        complaints, notes = self._channel_complaints(polling=trouble is None), list[str]()
+        complaints, notes = self._channels_fare(polling=trouble is None)
         journaled = await self.store.journaled()
         self.metrics.journaled.set(journaled)
         self.metrics.full.set(self.store.full)
@@ -207,13 +212,22 @@ class Node:
             waiting = await self.store.waiting_events(name)
             (self.metrics.waiting if name == CORE else self.metrics.copy_waiting.labels(name)).set(waiting)
 
-    def _channel_complaints(self, *, polling: bool) -> list[str]:
-        """Without the store nobody can poll, and it is not the channel's fault."""
-        return [
-            f"channel {name}: {health.trouble or 'not running yet'}"
-            for name, health in self.supervisor.health.items()
-            if Role.EDGE in self.roles and not self._works(name, health) and (polling or self.channels[name].listens)
-        ]
+    def _channels_fare(self, *, polling: bool) -> tuple[list[str], list[str]]:
+        """Complaints and notes. Without the store nobody can poll, and it is not the channel's fault."""
+        complaints, notes = list[str](), list[str]()
+        for name, health in self.supervisor.health.items() if Role.EDGE in self.roles else ():
+            channel, silence = self.channels[name], self.supervisor.silence(name).total_seconds()
+            notes += [f"channel {name}: {remark}" for remark in channel.remarks()]
+            if not polling and not channel.listens:
+                continue
+            silent = channel.patience_seconds is not None and silence > channel.patience_seconds
+            told = None if self._works(name, health) else health.trouble or "not running yet"
+            if silent:
+                told = f"no progress for {silence / 60:.0f} minutes" + (f" ({told})" if told else "")
+            if told is not None:
+                passing = health.passing and channel.patience_seconds is not None and not silent
+                (notes if passing else complaints).append(f"channel {name}: {told}")
+        return complaints, notes
 
     async def ready(self, seconds: float = 20) -> None:
         """Return once there is nothing to complain about. Raise TimeoutError, naming what there is."""

@@ -6,9 +6,10 @@ A server of its own runs on every node; what polls runs on the one that leads it
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -32,6 +33,18 @@ class Health:
     #: One word; None while all is well.
     trouble: str | None = None
     since: datetime | None = None
+    #: The trouble may pass without anybody mending it.
+    passing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How a ``run`` ended."""
+
+    reason: str
+    passing: bool = False
+    #: The least to wait before the next one, seconds.
+    after_seconds: float = 0.0
 
 
 class Supervisor:
@@ -46,12 +59,24 @@ class Supervisor:
         *,
         clock: Clock,
         first_seconds: float = FIRST_SECONDS,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._channels = [c for c in channels if c.runs]
         self._deliver, self._states, self._lead = deliver, states, lead
-        self._clock, self._first = clock, first_seconds
+        self._clock, self._first, self._jitter = clock, first_seconds, jitter
         #: By channel name; a channel that has nothing to run is not in it.
         self.health: dict[str, Health] = {channel.name: Health(running=False) for channel in self._channels}
+        #: When each last got on, or began to run here.
+        self._progress: dict[str, datetime] = {}
+
+    def progressed(self, channel: str) -> None:
+        """It has delivered something, or looked whether there is anything."""
+        self._progress[channel] = self._clock()
+
+    def silence(self, channel: str) -> timedelta:
+        """How long it has been running here without progress."""
+        last = self._progress.get(channel)
+        return self._clock() - last if last is not None else timedelta(0)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -65,34 +90,41 @@ class Supervisor:
         while True:
             self.health[channel.name] = Health(running=False, standing_by=True)
             await lead.gained()
+            self.progressed(channel.name)
             running = asyncio.create_task(self._keep_alive(channel))
             try:
                 await lead.lost()
             finally:
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
+                self._progress.pop(channel.name, None)
 
     async def _keep_alive(self, channel: AnyChannel) -> None:
         wait = self._first
         while True:
             started = self._clock()
             self.health[channel.name] = Health(running=True, since=started)
-            trouble = await self._once(channel)
+            ended = await self._once(channel)
             if (self._clock() - started).total_seconds() > LONGEST_SECONDS:
                 wait = self._first  # it ran well for a while: begin anew
-            self.health[channel.name] = Health(running=False, trouble=trouble, since=self._clock())
-            log.error("channel_stopped", channel=channel.name, reason=trouble, again_in_seconds=wait)
-            await asyncio.sleep(wait)
+            self.health[channel.name] = Health(
+                running=False, trouble=ended.reason, since=self._clock(), passing=ended.passing
+            )
+            # With jitter: after an outage not all come back at once.
+            seconds = max(wait * (0.5 + self._jitter() / 2), ended.after_seconds)
+            log.error("channel_stopped", channel=channel.name, reason=ended.reason, again_in_seconds=round(seconds, 1))
+            await asyncio.sleep(seconds)
             wait = min(wait * 2, LONGEST_SECONDS)
 
-    async def _once(self, channel: AnyChannel) -> str:
+    async def _once(self, channel: AnyChannel) -> _Ended:
         """Run it until it fails; why, without the text of an exception, which may quote a citizen or a secret."""
         try:
             await channel.run(self._deliver, self._states[channel.name])
         except ChannelError as error:
-            return error.reason
+            return _Ended(error.reason, error.retryable, getattr(error, "after_seconds", 0.0))
         except OSError as error:
-            return error.strerror or type(error).__name__  # the system's words, or ours about an address
+            # The system's words, or ours about an address.
+            return _Ended(error.strerror or type(error).__name__, passing=True)
         except Exception as error:  # noqa: BLE001 - whatever happens to one channel stays there
-            return type(error).__name__
-        return "ended"
+            return _Ended(type(error).__name__)
+        return _Ended("ended")

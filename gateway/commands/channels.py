@@ -37,7 +37,7 @@ def _kind(kind: str) -> dict[str, Any]:
 
 
 def _configured(config_path: Path) -> dict[str, dict[str, str]]:
-    """By name: the kind and ``ok``, ``not running``, or what is wrong."""
+    """By name: the kind and ``ok``, ``not running``, or what is wrong or worth knowing."""
     try:
         config, channels = load_config(config_path)
     except ConfigFaults as faults:
@@ -50,7 +50,7 @@ def _state(name: str, complaints: list[str] | None) -> str:
     if complaints is None:
         return "not running, or not telling without server.token"
     mine = [c.partition(": ")[2] for c in complaints if c.startswith(f"channel {name}: ")]
-    return mine[0] if mine else "ok"
+    return "; ".join(mine) or "ok"
 
 
 def _complaints(server: Server) -> list[str] | None:
@@ -60,7 +60,8 @@ def _complaints(server: Server) -> list[str] | None:
     url = f"http://{'127.0.0.1' if host in {'0.0.0.0', ''} else host}:{port}/readyz"  # noqa: S104 - not a binding
     try:
         with httpx.Client(timeout=3, trust_env=False) as client:
-            return [str(complaint) for complaint in client.get(url, headers=headers).json()["complaints"]]
+            told = client.get(url, headers=headers).json()
+            return [str(sentence) for sentence in (*told["complaints"], *told["notes"])]
     except (httpx.HTTPError, ValueError, KeyError):
         return None
 

@@ -22,8 +22,14 @@ from store.errors import NoStore, StoreError
 
 
 async def probe(config: Config, channels: Mapping[str, AnyChannel], out: Console) -> int:
-    """Try what the configuration names: store, core, our own addresses; nothing is made. 1 when something does not work."""
+    """Try what the configuration names: store, core, our own addresses, mailboxes; nothing is made. 1 when one fails."""
+    probed = await asyncio.gather(*(channel.probe() for channel in channels.values()))
+    found = {f"channels.{name}": one for name, one in zip(channels, probed, strict=True)}
     complaints = [await _probe_store(config), await _probe_core(config), *_probe_addresses(config, channels)]
+    complaints += [f"{name}: {one.wrong}" for name, one in found.items() if one.wrong is not None]
+    for name, one in found.items():
+        if one.note is not None:
+            out.print(escape(f"  {name}: {one.note}"))
     for complaint in filter(None, complaints):
         out.print(f"[red]✗[/red] {escape(complaint)}")
     if any(complaints):

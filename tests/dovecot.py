@@ -1,0 +1,164 @@
+"""A real IMAP server for tests: Dovecot from the distribution, own configuration, loopback, ended by its pid."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import imapclient
+import pytest
+
+from tests.conftest import missing
+
+USERNAME, PASSWORD = "mayor@example.gov.cn", "secret-of-the-tests"
+CONFIG = """
+protocols = imap
+listen = 127.0.0.1
+base_dir = {folder}/run
+log_path = {folder}/log
+ssl = {ssl}
+ssl_cert = <{folder}/server.pem
+ssl_key = <{folder}/server.key
+disable_plaintext_auth = no
+default_internal_user = root
+default_internal_group = root
+default_login_user = nobody
+first_valid_uid = 1
+mail_location = maildir:{folder}/mail
+mail_max_userip_connections = 300
+auth_mechanisms = plain login xoauth2
+passdb {{
+  driver = static
+  args = password={password}
+}}
+userdb {{
+  driver = static
+  args = uid=65534 gid=65534 home={folder}/home
+}}
+service imap-login {{
+  chroot =
+  process_min_avail = 1
+  service_count = 0
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = {tls_port}
+    ssl = yes
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+namespace inbox {{
+  inbox = yes
+  separator = /
+}}
+{more}
+"""
+
+
+class Dovecot:
+    """One server with one mailbox; ``start`` and ``kill`` as often as wanted."""
+
+    def __init__(self, folder: Path, more: str = "") -> None:
+        self.folder = folder
+        self.port, self.tls_port = free_port(), free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        names = ["-addext", "subjectAltName=DNS:localhost"]
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", *names]
+            + ["-keyout", folder / "server.key", "-out", folder / "server.pem"],
+            check=True,
+            capture_output=True,
+        )
+        config = CONFIG.format(
+            folder=folder, ssl="yes", port=self.port, tls_port=self.tls_port, password=PASSWORD, more=more
+        )
+        (folder / "dovecot.conf").write_text(config)
+
+    def start(self) -> None:
+        """Return when it answers."""
+        for name in ("home", "mail"):
+            (self.folder / name).mkdir(exist_ok=True)
+            os.chown(self.folder / name, 65534, 65534)  # Dovecot lets nobody's mail be root's
+        self._process = subprocess.Popen(
+            ["dovecot", "-F", "-c", self.folder / "dovecot.conf"], start_new_session=True, stderr=subprocess.DEVNULL
+        )
+        for _ in range(400):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as line:
+                if line.recv(4) == b"* OK":
+                    return
+            time.sleep(0.05)
+        raise AssertionError((self.folder / "log").read_text()[-2000:])
+
+    def kill(self) -> None:
+        """At once, all of its processes: they are in a session of their own."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+            shutil.rmtree(self.folder / "run", ignore_errors=True)
+
+    @contextlib.contextmanager
+    def client(self, folder: str = "INBOX") -> Iterator[imapclient.IMAPClient]:
+        """Another user of the mailbox."""
+        with imapclient.IMAPClient("127.0.0.1", self.port, ssl=False, timeout=20) as client:
+            client.login(USERNAME, PASSWORD)
+            client.select_folder(folder)
+            yield client
+
+    def put(self, *mails: bytes, folder: str = "INBOX") -> None:
+        """Mail arrives."""
+        with self.client() as client:
+            for mail in mails:
+                client.append(folder, mail)
+
+    def uids(self, folder: str = "INBOX") -> list[int]:
+        """What lies there."""
+        with self.client() as client:
+            if not client.folder_exists(folder):
+                return []
+            client.select_folder(folder, readonly=True)
+            return [*client.search()]
+
+    def flags(self, folder: str) -> set[bytes]:
+        """All that any mail there has, but for ``\\Recent``."""
+        with self.client(folder) as client:
+            told = client.get_flags(client.search())
+            return {flag for flags in told.values() for flag in flags} - {b"\\Recent"}
+
+
+def free_port() -> int:
+    """One that nobody has now."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def dovecot() -> Iterator[Dovecot]:
+    """A running one."""
+    if shutil.which("dovecot") is None or os.geteuid() != 0:
+        missing("Dovecot, as root")
+    # Not below pytest's folder: others may not enter that, and the names of sockets must be short.
+    with tempfile.TemporaryDirectory(prefix="dovecot-") as folder:
+        Path(folder).chmod(0o755)
+        server = Dovecot(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()
