@@ -79,6 +79,7 @@ def compose(
         answer=message.answer,
         call_back_owed=message.call_back_owed,
         source=message.source,
+        operator=message.operator,
         linked_platform=message.linked_platform,
         partner_number=message.partner_number,
         emergency_line=message.emergency_line,
@@ -121,9 +122,11 @@ def amend(matter: HotlineMatter, kept: KeptMessage, fields: Fields, said: Said =
 
 
 def _withheld(matter: HotlineMatter, fields: Fields) -> tuple[str, ...]:
-    """A staff number (工号) that he tells later counts too, once it is a complaint about them."""
-    later = staff_numbers(fields.text) if matter.about_hotline_staff else fields.withheld_from
-    return tuple(dict.fromkeys((*matter.withheld_from, *later)))
+    """Who wrote the matter down, once it is a complaint about them; a staff number (工号) that he tells later counts too."""
+    if not (matter.about_hotline_staff or fields.about_hotline_staff):
+        return matter.withheld_from
+    writer = (matter.operator,) if matter.operator else ()
+    return tuple(dict.fromkeys((*matter.withheld_from, *writer, *fields.withheld_from, *staff_numbers(fields.text))))
 
 
 def _evaluation(kept: KeptMessage, fields: Fields, said: Said) -> Evaluation | None:
@@ -139,6 +142,7 @@ def _part(kept: KeptMessage, fields: Fields, said: Said = REPORTS) -> MatterMess
         sent_at=kept.message.sent_at,
         received_at=kept.received_at,
         text=fields.text,
+        quoted=kept.message.quoted,
         act=said.act,
         answers=said.answers,
     )

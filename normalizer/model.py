@@ -597,6 +597,8 @@ class HotlineMatter(Frozen):
     """A missed call: he is to be called back (漏接回拨)."""
     source: RegistrationSource | None = None
     """How he came, where an operator wrote it down."""
+    operator: str | None = None
+    """Id of the operator who wrote it down."""
 
     sent_at: AwareDatetime | None
     """First message: the provider's or caller's clock."""

@@ -209,6 +209,7 @@ OTHER: dict[str, Any] = {
     "acceptance": Acceptance(suggestion="refer"),
     "linked_platform": "12315",
     "source": RegistrationSource.VISIT,
+    "operator": "1021",
     "answer": "已当场答复",
     "call_back_owed": True,
     "withheld_from": ("1021",),

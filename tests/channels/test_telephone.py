@@ -258,6 +258,19 @@ async def test_the_core_is_told_from_whom_a_complaint_is_kept_and_a_later_one_ad
     assert (filed["about_hotline_staff"], filed["withheld_from"]) == (True, ["1021"])
 
 
+async def test_a_complaint_about_who_took_the_call_is_kept_from_him_also_when_it_comes_after_it(
+    gateway: RunningGateway,
+) -> None:
+    desk, sms = peer(gateway), SmsTwilioPeer("sms", gateway.channel("sms").settings, public_url=PUBLIC_URL)
+    (caller,) = parse_qs(sms.say("x", sender="7", message_id="0", at=AT).body.decode())["From"]
+    (plain,) = await registered(
+        gateway, desk.post(CALL | {"operator": "1021", "caller": {"number_shown": caller}}, key="1")
+    )
+    assert (plain.about_hotline_staff, plain.withheld_from) == (False, ())
+    (matter,) = await registered(gateway, sms.say("补充：我要投诉接线员，态度恶劣", sender="7", message_id="1", at=AT))
+    assert (matter.about_hotline_staff, matter.withheld_from) == (True, ("1021",))
+
+
 async def test_a_call_and_the_message_after_it_meet_in_one_matter(gateway: RunningGateway) -> None:
     desk, sms = peer(gateway), SmsTwilioPeer("sms", gateway.channel("sms").settings, public_url=PUBLIC_URL)
     (number_of_8,) = parse_qs(sms.say("x", sender="8", message_id="0", at=AT).body.decode())["From"]
