@@ -248,6 +248,8 @@ class Message(Frozen):
     """The provider's or the citizen's clock; None where not stated."""
     text: str = ""
     """The words; any length the channel lets through."""
+    quoted: str = ""
+    """Mail only: what stood below ``text`` and is not his, or not of today: quoted history, forwarded mail, signatures."""
     title: str | None = None
     """A subject the citizen gave."""
     attachments: tuple[Attachment, ...] = ()
@@ -269,7 +271,10 @@ class Message(Frozen):
     in_reply_to: str | None = None
     """A matter_id the citizen adds to."""
     thread: tuple[str, ...] = ()
-    """Mail only: In-Reply-To and References, nearest last (RFC 5322 section 3.6.4)."""
+    """Mail only: In-Reply-To and References, nearest last (RFC 5322 section 3.6.4); behind them, as what it would be
+    there, the reply of ours to whose own address it is written."""
+    answerable: bool = True
+    """False: it gets no answer by itself, neither acknowledgement nor status."""
     reply_to: str | None = None
     """Where an answer goes when not to ``sender``."""
     answer_to: str | None = None
@@ -446,6 +451,8 @@ class MatterMessage(Frozen):
     """Our clock."""
     text: str
     """The words, cleaned."""
+    quoted: str = ""
+    """What stood below them in a mail: quoted history, forwarded mail, signatures; cleaned, and read for nothing."""
     act: Act = Act.REPORTS
     """What he does by it."""
     answers: UUID | None = None
@@ -729,7 +736,9 @@ class Past(Frozen):
     coded: tuple[PastMatter, ...] = ()
     """Those of his matters, however old, whose tracking codes are in the words."""
     named: PastMatter | None = None
-    """The matter the message says it adds to, when that is this caller's own."""
+    """The matter the message says it adds to, or about which it answers a mail, when that is this caller's own."""
+    handed_on: UUID | None = None
+    """The matter of a reply of ours to somebody else that this mail answers: he has it before him."""
     amended: UUID | None = None
     """The matter of the earlier message that this one is the new wording of."""
     latest: PastMessage | None = None
