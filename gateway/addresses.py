@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, WithJsonSchema
 
 HOST_PORT = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$"
+SCANNER = rf"^unix:/[^\0]+$|{HOST_PORT}"
 HTTP_URL = r"^https?://[^\s/?#]+[^\s?#]*$"
 _SERVER = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?"
 BROKER_URL = rf"^((nats|kafka)://{_SERVER}|amqp://{_SERVER}(/[^\s/?#]*)?)$"
@@ -62,9 +63,17 @@ def subject(value: str) -> str:
     return value
 
 
+def scanner_address(value: str) -> str:
+    """The value itself, if it is a socket of this machine or host and port."""
+    if not re.fullmatch(SCANNER, value) or (value[:5] != "unix:" and int(value.rpartition(":")[2]) > 65_535):
+        raise ValueError("write unix:/path/of/the/socket or host:port")
+    return value
+
+
 HostPort = Annotated[str, AfterValidator(host_port), WithJsonSchema({"type": "string", "pattern": HOST_PORT})]
 SinkUrl = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"{HTTP_URL}|{BROKER_URL}"})]
 HttpUrl = Annotated[str, AfterValidator(http_url), WithJsonSchema({"type": "string", "pattern": HTTP_URL})]
+ScannerAddress = Annotated[str, AfterValidator(scanner_address), WithJsonSchema({"type": "string", "pattern": SCANNER})]
 Subject = Annotated[
     str,
     AfterValidator(subject),

@@ -86,6 +86,17 @@ class Server(Strict):
         return value.rstrip("/")
 
 
+class ScanSettings(Strict):
+    """The virus scanner: ClamAV's clamd."""
+
+    clamd: ScannerAddress
+    """Its socket, ``unix:/run/clamav/clamd.ctl``, or its host:port; files go over it as they are, so not over a network."""
+    seconds: Annotated[float, Field(gt=0, le=600)] = 60
+    """How long one file may take."""
+    withhold_unscanned: bool = True
+    """Files that could not be scanned are not given out either; see OPERATING.md."""
+
+
 class StoreSettings(Strict):
     """Where everything is kept."""
 
@@ -93,6 +104,8 @@ class StoreSettings(Strict):
     """``sqlite:///path`` for one node, ``postgresql://…`` for one or many."""
     files: str = "var/files"
     """What citizens sent beside words: a folder, or ``s3://bucket/prefix`` with the credentials in the environment."""
+    scan: ScanSettings | None = None
+    """The virus scanner that every file is shown to; without one all stay ``unscanned``."""
     journal: LocalPath = Path("var/journal")
     """Folder on this machine's own disk: deliveries are kept there while PostgreSQL does not answer."""
     reserve_megabytes: Annotated[int, Field(ge=0, le=10_000)] = 16

@@ -1,12 +1,13 @@
 """Fetching what citizens sent beside words: after the words are safe, without ever holding them up.
 
-One node at a time fetches for a channel. What cannot be had stays visible in the matter as missing.
+One node at a time fetches for a channel. What cannot be had stays visible in the matter as missing, what could not be
+scanned as unscanned, and is scanned again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
@@ -15,8 +16,13 @@ import structlog
 
 from channels.base import AnyChannel, File, State
 from channels.errors import Missing, Unavailable
+from gateway.carried import Carried
 from gateway.clock import Clock
+from gateway.metrics import Metrics
+from gateway.offload import Offload
 from gateway.rounds import Rounds
+from gateway.scan import Scanner
+from normalizer.file_name import shown_name
 from store.errors import StoreUnavailable
 from store.media import DueFile, Held
 from store.mediabox import MediaBox
@@ -42,6 +48,9 @@ class Keeper(Protocol):
     async def put(self, content: bytes) -> str:
         """The SHA-256, hex."""
 
+    async def get(self, sha256: str) -> bytes | None:
+        """The content, if it is held."""
+
 
 class Media(Rounds):
     """Fetches one channel's files until cancelled; ring it when one was queued."""
@@ -55,12 +64,16 @@ class Media(Rounds):
         files: Keeper,
         state: State,
         *,
+        offload: Offload,
+        scanner: Scanner,
         clock: Clock,
+        metrics: Metrics,
         first_seconds: float = FIRST_SECONDS,
     ) -> None:
         super().__init__(IDLE_SECONDS)
         self._channel, self._box, self._files, self._state = channel, box, files, state
-        self._clock, self._first = clock, first_seconds
+        self._carried = Carried(channel, box, offload) if channel.carries else None
+        self._scanner, self._clock, self._metrics, self._first = scanner, clock, metrics, first_seconds
 
     async def _start(self) -> int:
         places = AT_ONCE - len(self._under_way)
@@ -75,32 +88,63 @@ class Media(Rounds):
         new = [file for file in due if file.id not in self._under_way][:places]
         for file in new:
             self._begin(file.id, partial(self._fetch, file))
+        if self._carried is not None and not self._under_way:
+            self._carried.forget()
         return len(new)
 
     async def _fetch(self, file: DueFile) -> None:
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                found = await self._channel.download(file.reference, self._state)
-            held = await self._held(found)
+                found = await self._found(file)
+            held = await self._held(file, found)
         except Missing as error:
             await self._give_up(file, error.reason)
         except Exception as error:  # noqa: BLE001 - a fault of theirs or ours: it is tried again, and then shown as missing
             await self._again(file, error.reason if isinstance(error, Unavailable) else type(error).__name__)
         else:
             await self._box.fetched(file, held, self._clock())
+            if held.again_at is None:
+                self._metrics.files.labels(self._channel.name, held.scan).inc()
 
-    async def _held(self, found: File) -> Held:
+    async def _found(self, file: DueFile) -> File:
+        if file.sha256 is not None:
+            content = await self._files.get(file.sha256)
+            if content is None:
+                raise Missing("gone")
+            return File(content)
+        if self._carried is not None:
+            return await self._carried.find(file)
+        return await self._channel.download(file.reference, self._state)
+
+    async def _held(self, file: DueFile, found: File) -> Held:
+        """Kept before it is scanned: however long that takes, it is ours."""
         sha256 = await self._files.put(found.content)
-        return Held(sha256, len(found.content), media_type_of(found.content), found.name)
+        look = await self._scanner.look(found.content)
+        if look.scan == "infected":
+            log.warning("file_infected", channel=self._channel.name, file_id=str(file.id), found=look.reason)
+        return Held(
+            sha256,
+            len(found.content),
+            media_type_of(found.content),
+            shown_name(found.name),
+            look.scan,
+            look.reason,
+            self._next_try(file, self._clock()) if look.again else None,
+        )
 
     async def _again(self, file: DueFile, reason: str) -> None:
         at = self._clock()
-        wait = timedelta(seconds=min(LONGEST_SECONDS, self._first * 2 ** min(file.attempts, 20)))
-        if at + wait - file.created_at > GIVE_UP:
+        until = self._next_try(file, at)
+        if until is None:
             await self._give_up(file, reason)
             return
         log.warning("fetch_again", channel=self._channel.name, file_id=str(file.id), reason=reason)
-        await self._box.put_off(file, reason, at, at + wait)
+        await self._box.put_off(file, reason, at, until)
+
+    def _next_try(self, file: DueFile, at: datetime) -> datetime | None:
+        """None: it has been tried long enough."""
+        wait = timedelta(seconds=min(LONGEST_SECONDS, self._first * 2 ** min(file.attempts, 20)))
+        return None if at + wait - file.created_at > GIVE_UP else at + wait
 
     async def _give_up(self, file: DueFile, reason: str) -> None:
         log.error("file_missing", channel=self._channel.name, file_id=str(file.id), reason=reason)

@@ -30,6 +30,7 @@ class Metrics:
         )
         self.handoff_seconds = self._histogram("hotline_handoff_seconds", "From event to delivery, seconds.")
         self.replies = self._counter("hotline_replies", "Replies handed to a channel.", "channel", "result")
+        self.files = self._counter("hotline_files", "Files held, by the scanner's verdict.", "channel", "scan")
         self.pending = self._gauge("hotline_pending_envelopes", "Pieces of work waiting in the pipeline.")
         self.copy_waiting = self._labelled("hotline_copy_waiting", "Events waiting for another sink.", "sink")
         self.waiting = self._gauge("hotline_handoff_waiting", "Events waiting for the core.")

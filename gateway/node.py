@@ -92,7 +92,8 @@ class Node:
             for name, settings in sinks_of(config).items()
         }
         self.rides = Rides(store, clock)
-        self.outward = Outward(config, channels, store, clock=clock, metrics=self.metrics)
+        offload = Offload((channel.kind for channel in channels.values()), seconds=parse_seconds)
+        self.outward = Outward(config, channels, store, clock=clock, metrics=self.metrics, offload=offload)
         self.pipeline = build_pipeline(
             config,
             channels,
@@ -101,7 +102,7 @@ class Node:
             filed=self._filed,
             clock=clock,
             retry_seconds=retry_seconds,
-            parse_seconds=parse_seconds,
+            offload=offload,
         )
         states = {name: ChannelState(store, name) for name in channels}
         self.supervisor = Supervisor(channels.values(), self.deliver, states, store.lead, clock=clock)
@@ -293,16 +294,16 @@ def build_pipeline(
     filed: Callable[[UUID], None],
     clock: Clock = now,
     retry_seconds: tuple[float, ...] = RETRY_SECONDS,
-    parse_seconds: float = 10,
+    offload: Offload | None = None,
 ) -> Pipeline:
-    """The pipeline that the configuration describes."""
+    """The pipeline that the configuration describes, with worker processes of its own unless they are given."""
     return Pipeline(
         store,
         channels,
         clock=clock,
         metrics=metrics,
         zone=ZoneInfo(config.city.timezone),
-        offload=Offload((channel.kind for channel in channels.values()), seconds=parse_seconds),
+        offload=offload or Offload(channel.kind for channel in channels.values()),
         filed=filed,
         retry_seconds=retry_seconds,
         settle_seconds=config.dedupe.settle_seconds,

@@ -10,16 +10,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
-from channels.base import AnyChannel
+from channels.base import AnyChannel, File
 from channels.errors import Malformed
 from channels.registry import load
 from channels.settings import ChannelSettings
 from gateway.zygote import LENGTH, Fault
+from normalizer.archive import unseen
 from normalizer.model import Envelope, Message, Parsed
 from normalizer.normalize import Fields, normalize
 
@@ -49,11 +50,16 @@ class Offload:
         self._slow = 0
         #: What failed before has one place only, so that poison tried again leaves room for the rest.
         self._suspects = asyncio.Semaphore(1)
+        self._beside = asyncio.Semaphore(1)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the processes; a call made later starts others."""
         await self._workers.close()
 
     async def warm(self) -> None:
@@ -69,6 +75,19 @@ class Offload:
     async def normalize(self, message: Message, message_id: UUID, *, suspect: bool = False) -> Fields:
         """``normalizer.normalize``. Raise OwnFault."""
         return await self._call(suspect, normalize, message, message_id)
+
+    async def carried(self, channel: AnyChannel, envelope: Envelope) -> Mapping[str, File]:
+        """``channel.carried``. Raise OwnFault."""
+        return await self._aside(_carried, channel.kind, channel.name, channel.settings, envelope)
+
+    async def unseen(self, content: bytes) -> str | None:
+        """``normalizer.archive.unseen``. Raise OwnFault."""
+        return await self._aside(unseen, content)
+
+    async def _aside(self, function: Callable[..., T], *args: Any) -> T:
+        """What comes beside words takes one place, so that the words of others go on."""
+        async with self._beside:
+            return await self._run(function, args)
 
     async def _call(self, suspect: bool, function: Callable[..., T], *args: Any) -> T:
         async with self._suspects if suspect else contextlib.nullcontext():
@@ -203,6 +222,10 @@ def _nothing() -> None:
 
 def _parse(kind: str, name: str, settings: ChannelSettings, envelope: Envelope) -> Parsed:
     return _channel(kind, name, settings).parse(envelope)
+
+
+def _carried(kind: str, name: str, settings: ChannelSettings, envelope: Envelope) -> dict[str, File]:
+    return dict(_channel(kind, name, settings).carried(envelope))
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,9 @@ from gateway.clock import Clock
 from gateway.config import Config
 from gateway.media import Media
 from gateway.metrics import Metrics
+from gateway.offload import Offload
 from gateway.replies import Replies
+from gateway.scan import Scanner
 from store.envelopes import StateWrite
 from store.store import Store
 
@@ -34,9 +36,17 @@ class Outward:
     """Everything that sends and fetches."""
 
     def __init__(
-        self, config: Config, channels: Mapping[str, AnyChannel], store: Store, *, clock: Clock, metrics: Metrics
+        self,
+        config: Config,
+        channels: Mapping[str, AnyChannel],
+        store: Store,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        offload: Offload,
     ) -> None:
-        self._channels = channels
+        self._channels, self._offload = channels, offload
+        scanner = Scanner(config.store.scan, offload)
         #: Where what was fetched lies.
         self.files = store.files(config.store.files)
         self._replies = [
@@ -45,7 +55,16 @@ class Outward:
             if channel.reaches
         ]
         self._media = [
-            Media(channel, store.mediabox(name), self.files, ChannelState(store, name), clock=clock)
+            Media(
+                channel,
+                store.mediabox(name),
+                self.files,
+                ChannelState(store, name),
+                offload=offload,
+                scanner=scanner,
+                clock=clock,
+                metrics=metrics,
+            )
             for name, channel in channels.items()
             if channel.fetches
         ]
@@ -63,5 +82,6 @@ class Outward:
 
     async def close(self) -> None:
         """Release what the channels hold."""
+        await self._offload.close()
         for channel in self._channels.values():
             await channel.close()

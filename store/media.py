@@ -202,7 +202,9 @@ def _tell(connection: Connection, fetcher: Fetcher, file: DueFile, matter: Hotli
     changed = update(MATTERS).where(MATTERS.c.id == matter.matter_id)
     connection.execute(changed.values(revision=new.revision, document=new.model_dump(mode="json")))
     if not extended:
-        owe_event(connection, file.id, filing, fetcher.sinks, at)
+        # What was held unscanned has been told of once already.
+        subject = file.id if file.sha256 is None else derived(file.id, "scanned")
+        owe_event(connection, subject, filing, fetcher.sinks, at)
 
 
 def under_way(connection: Connection, soon: datetime) -> int:

@@ -16,8 +16,12 @@ from channels.base import Channel, File, State
 from channels.errors import Missing, Unavailable
 from channels.settings import ChannelSettings
 from gateway import media as module
+from gateway.config import ScanSettings
 from gateway.media import GIVE_UP, Media, media_type_of
+from gateway.metrics import Metrics
+from gateway.offload import Offload
 from gateway.outward import ChannelState
+from gateway.scan import Scanner
 from normalizer.model import AttachmentKind, Envelope, Parsed
 from store.store import Store
 from store.tables import MEDIA
@@ -58,9 +62,21 @@ class Album(Channel[ChannelSettings]):
 
 
 @asynccontextmanager
-async def fetching(store: Store, album: Album, folder: Path, clock: Clock) -> AsyncIterator[Media]:
+async def fetching(
+    store: Store, album: Album, folder: Path, clock: Clock, scan: ScanSettings | None = None
+) -> AsyncIterator[Media]:
     box = store.mediabox("letters")
-    media = Media(album, box, store.files(str(folder)), ChannelState(store, "letters"), clock=clock)
+    offload = Offload()
+    media = Media(
+        album,
+        box,
+        store.files(str(folder)),
+        ChannelState(store, "letters"),
+        offload=offload,
+        scanner=Scanner(scan, offload),
+        clock=clock,
+        metrics=Metrics(),
+    )
     await asyncio.wait_for(box.lead.gained(), 30)
     running = asyncio.create_task(media.run())
     try:
@@ -68,6 +84,7 @@ async def fetching(store: Store, album: Album, folder: Path, clock: Clock) -> As
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+        await offload.close()
 
 
 async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
