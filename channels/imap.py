@@ -161,7 +161,8 @@ class Imap(MailChannel[ImapSettings]):
         context = tls_context(settings.ca_file) if settings.tls else None
         try:
             await connect(line, settings.host, settings.port, settings.tls, context)
-            await log_in(line, settings.username, settings.password, self._tokens, state)
+            tokens = self._tokens if settings.password is None else None
+            await log_in(line, settings.username, settings.password, tokens, state)
             yield line
         finally:
             line.close()

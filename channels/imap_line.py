@@ -235,6 +235,7 @@ class Line:
 
     async def _run(self, seconds: float, work: Callable[[], T]) -> T:
         future = asyncio.get_running_loop().run_in_executor(self._thread, lambda: _plainly(work))
+        future.add_done_callback(_heed)
         try:
             done, _ = await asyncio.wait({future}, timeout=seconds)
         except asyncio.CancelledError:
@@ -242,9 +243,14 @@ class Line:
             raise
         if not done:
             self._plug.pull()
-            future.cancel()
             raise Lost("timeout")
         return future.result()
+
+
+def _heed(future: asyncio.Future[Any]) -> None:
+    """How a step ended that nobody waits for any more is no news."""
+    if not future.cancelled():
+        future.exception()
 
 
 def _greeted(host: str, port: int, context: ssl.SSLContext | None, plug: _Plug) -> Client:

@@ -34,7 +34,7 @@ FIRST_SECONDS, LONGEST_SECONDS = 5.0, 600.0
 #: Tries after which a mail shorter than the server said is taken as it is: some servers never count right.
 SHORT_TRIES = 2
 #: The least between two rounds, however much the server has to say, seconds.
-PAUSE = 0.5
+PAUSE = 0.25
 #: Times IDLE may end with the connection lost, one after the other, before this mailbox is only polled.
 IDLE_LOSSES = 3
 

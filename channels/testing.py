@@ -68,12 +68,14 @@ class Cases:
     peer: Peer
     #: Label → what the provider sends, and what must become of it.
     readable: Mapping[str, tuple[Delivery, Expected]]
-    #: Label → a delivery that does not prove who sent it: refused, nothing kept, counted.
+    #: Label → a delivery that does not prove who sent it: refused, nothing kept, counted. Empty only where ``polled``.
     forged: Mapping[str, Delivery]
     #: Label → authentic, but cannot be read: kept and ``malformed`` - or refused, nothing kept, where ``strict``.
     odd: Mapping[str, Delivery]
     #: True for API channels, whose contract refuses odd bodies in one sentence.
     strict: bool = False
+    #: We call the provider, and nobody calls us: what it gives is authentic.
+    polled: bool = False
     #: Label → too large or otherwise over a limit of the entrance: refused, nothing kept.
     oversized: Mapping[str, Delivery] = field(default_factory=dict)
     #: Statuses that mean "refused for good" on this channel.
@@ -127,7 +129,7 @@ def _compare(label: str, matter: HotlineMatter, expected: Expected) -> None:
 
 
 async def _check_forged(cases: Cases, gateway: Gateway) -> None:
-    assert cases.forged, "a channel without forged cases is not tested"
+    assert cases.forged or cases.polled, "a channel without forged cases is not tested"
     await _check_refused(cases.forged, cases, gateway)
 
 

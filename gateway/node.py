@@ -107,7 +107,8 @@ class Node:
         states = {name: ChannelState(store, name) for name in channels}
         self.supervisor = Supervisor(channels.values(), self.deliver, states, store.lead, clock=clock)
         for name, channel in channels.items():
-            channel.refused = partial(self._count_refusal, name)
+            channel.refused, channel.genuine = partial(self._count_refusal, name), store.genuine
+            channel.progressed = partial(self._progressed, name)
             if config.replies.ride and Role.PIPELINE in self.roles:  # elsewhere nobody tells when to look
                 channel.answer = partial(self.rides.wait, channel)
         hang_in(channels, self.outward.files, store.uploads())
@@ -133,13 +134,13 @@ class Node:
         self.pipeline.ring()
         return kept
 
-    def _filed(self, envelope_id: UUID) -> None:
-        """An envelope's message has its outcome: there may be an event to deliver, and a reply to send."""
     def _progressed(self, channel: str) -> None:
         """A channel that polls has looked; there may have been nothing."""
         self._progress[channel].set(self.clock().timestamp())
         self.supervisor.progressed(channel)
 
+    def _filed(self, envelope_id: UUID) -> None:
+        """An envelope's message has its outcome: there may be an event to deliver, and a reply to send."""
         self.rides.settled(envelope_id)
         self.ring_handoffs()
         self.outward.ring()

@@ -27,9 +27,10 @@ NOWHERE = "http://127.0.0.1:1"
 class RunningGateway:
     """A gateway under test, with the stand-in core it hands over to."""
 
-    def __init__(self, node: Any, core: Any, secrets: Path) -> None:
-        #: gateway.node.Node, gateway.demo.core.StandInCore, and the folder of its test secrets.
-        self.node, self.core, self.secrets = node, core, secrets
+    def __init__(self, node: Any, core: Any, mail: Any, secrets: Path) -> None:
+        #: gateway.node.Node, gateway.demo.core.StandInCore, channels.simulated.imap_server.StandInMailServer, and the
+        #: folder of its test secrets.
+        self.node, self.core, self.mail, self.secrets = node, core, mail, secrets
         self.http_url: str = node.http_url
         #: What request signatures cover.
         self.public_url = PUBLIC_URL
@@ -97,6 +98,7 @@ Start = Callable[..., contextlib.AbstractAsyncContextManager[RunningGateway]]
 def start_gateway(tmp_path: Path) -> Start:
     """Give a function that starts a gateway for an ``async with``; its argument may edit the settings before."""
     # Imported late: a pytest plug-in is loaded in every run of this environment, and should cost nothing there.
+    from channels.simulated.imap_server import StandInMailServer  # noqa: PLC0415
     from gateway.demo.core import StandInCore  # noqa: PLC0415
     from gateway.demo.secrets import make_secrets  # noqa: PLC0415
     from gateway.loading import load_config  # noqa: PLC0415
@@ -110,7 +112,9 @@ def start_gateway(tmp_path: Path) -> Start:
         make_secrets(secrets)
         core = StandInCore("http://127.0.0.1:0/events", (secrets / "core-secret").read_text())
         serving = asyncio.create_task(core.run())
-        document = settings(core.url)
+        mail = StandInMailServer("letters@example.gov.cn", (secrets / "imap-password").read_text())
+        await mail.start()
+        document = settings(core.url, mail.address[1])
         change(document)
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(document, allow_unicode=True))
         try:
@@ -119,12 +123,12 @@ def start_gateway(tmp_path: Path) -> Start:
             try:
                 async with running(Node(config, channels, store, **{"retry_seconds": (0.05, 0.05)} | options)) as node:
                     await node.ready()
-                    yield RunningGateway(node, core, secrets)
+                    yield RunningGateway(node, core, mail, secrets)
             finally:
                 await store.close()
         finally:
             serving.cancel()
-            await asyncio.gather(serving, return_exceptions=True)
+            await asyncio.gather(serving, mail.close(), return_exceptions=True)
 
     return start
 
@@ -136,7 +140,7 @@ async def gateway(start_gateway: Start) -> AsyncIterator[RunningGateway]:
         yield running_gateway
 
 
-def settings(core_url: str) -> dict[str, Any]:
+def settings(core_url: str, mail_port: int = 1) -> dict[str, Any]:
     """A configuration on free ports, with one channel of every built-in kind."""
 
     def secret(name: str) -> dict[str, str]:
@@ -184,6 +188,16 @@ def settings(core_url: str) -> dict[str, Any]:
                 "allowed_networks": ["127.0.0.0/8"],
             },
             "mailbox": {"kind": "smtp", "listen": "127.0.0.1:0", "recipients": ["mayor@example.gov.cn"]},
+            "imap": {
+                "kind": "imap",
+                "host": "127.0.0.1",
+                "port": mail_port,
+                "tls": False,
+                "username": "letters@example.gov.cn",
+                "password": secret("imap-password"),
+                "folder": "INBOX",
+                "done_folder": "Done",
+            },
             "telegram": {
                 "kind": "telegram",
                 "bot_token": secret("telegram-bot-token"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from channels.base import AnyChannel
 from channels.simulated import Delivery, Peer
 from channels.simulated.app import AppPeer
+from channels.simulated.imap import ImapPeer
 from channels.simulated.open311 import Open311Peer
 from channels.simulated.partner import PartnerPeer
 from channels.simulated.sms_aliyun import SmsAliyunPeer
@@ -38,6 +39,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
         "小区门口菜市场占道经营已有半年，消防车进不来。\n\n希望有关部门尽快处理。\n\n居民敬上",
         "环卫工人冒雪清扫道路，特此表扬。\n\n市民敬上",
     ),
+    "imap": ("人民广场公交站的时刻表三个月没有更新，等车没有准点。",),
     "telegram": (
         "The bus stop at Science Avenue has no shelter. Could the city please add one?",
         "地铁2号线施工围挡占了盲道，视障人士无法通行。",
@@ -65,6 +67,7 @@ _PEERS: Mapping[str, Callable[..., Peer]] = {
     "sms_aliyun": SmsAliyunPeer,
     "sms_tencent": SmsTencentPeer,
     "smtp": SmtpPeer,
+    "imap": ImapPeer,
     "telegram": TelegramPeer,
     "app": AppPeer,
     "telephone": TelephonePeer,

@@ -16,6 +16,7 @@ from gateway.config import Config
 from gateway.demo.citizens import letters, peers
 from gateway.demo.core import StandInCore
 from gateway.demo.dispatch import WORDS, Dispatcher
+from gateway.demo.mailboxes import mailboxes
 from gateway.demo.providers import StandInProviders
 from gateway.node import Node, Role, open_node_store, running
 from normalizer.model import HotlineMatter
@@ -84,7 +85,7 @@ async def stage(
     store = await open_node_store(config, roles=tuple(Role))
     serving = asyncio.create_task(core.run())
     try:
-        async with running(Node(config, channels, store)) as node:
+        async with mailboxes(channels), running(Node(config, channels, store)) as node:
             await node.ready()
             dispatcher.url = node.http_url
             yield Stage(node, core, dispatcher, replies)

@@ -30,6 +30,7 @@ _MAKERS: dict[str, Callable[[], str]] = {
     "aliyun-secret": lambda: secrets.token_hex(16),
     "tencent-path": lambda: secrets.token_urlsafe(24),
     "tencent-secret": lambda: secrets.token_hex(16),
+    "imap-password": lambda: secrets.token_urlsafe(16),
     "telegram-bot-token": lambda: f"{secrets.randbelow(10**9):010d}:{secrets.token_urlsafe(26)}",
     "telegram-secret-token": lambda: secrets.token_urlsafe(24),
     "app-key": lambda: secrets.token_urlsafe(32),
