@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Annotated, ClassVar, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, ClassVar, Self, TypeVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, model_validator
 
-from channels.base import Channel, File
-from channels.errors import Malformed
+from channels.base import Channel, File, State
+from channels.errors import Malformed, Undeliverable
+from channels.mail_letter import Letter, answerable, tags_in, untagged
+from channels.mail_send import compose, submit
+from channels.mail_settings import Dkim, Submission, below
 from channels.settings import ChannelSettings
 from normalizer.mail import Mail, Mailbox, MailError, carried, read
 from normalizer.model import Assurance, AttachmentKind, Contact, ContactType, Envelope, Message, Notice, Parsed
+from normalizer.reply import Outgoing, Sent
 
 #: One address without anything a relay would act on: quoted or second @, %, !, and source routes (RFC 5321 section
 #: 4.1.1.3 and appendix C).
@@ -34,6 +38,19 @@ PlainAddress = Annotated[str, AfterValidator(_address)]
 class MailSettings(ChannelSettings):
     """What every mailbox takes, however its mail arrives."""
 
+    outgoing: Submission | None = None
+    """By which server we answer; absent: the mailbox is only read."""
+    dkim: Dkim | None = None
+    """Signs our answers; absent: the server in ``outgoing`` does, or nobody."""
+    reply_tags: bool = True
+    """Whether mail to ``name+tag@`` reaches ``name@`` (plus addressing): then answers find their matter by it."""
+
+    @model_validator(mode="after")
+    def _signs_for_itself(self) -> Self:
+        if self.dkim and not all(below(one.rpartition("@")[2], self.dkim.domain) for one in self.addresses):
+            raise ValueError("dkim.domain is not that of every address here; receivers would not believe the signature")
+        return self
+
     @property
     def addresses(self) -> tuple[str, ...]:
         """Ours: all mean the same office."""
@@ -52,6 +69,28 @@ class MailChannel(Channel[M]):
     fetches = frozenset(AttachmentKind) - {AttachmentKind.LINK}
     carries: ClassVar[bool] = True
 
+    @property
+    def reaches(self) -> frozenset[ContactType]:  # type: ignore[override]  # read only, and it depends on the settings
+        """Mail addresses, once there is a server to write by."""
+        return frozenset({ContactType.MAIL}) if self.settings.outgoing else frozenset()
+
+    def takes(self, address: str) -> bool:
+        """Whether it is an address of ours, or one with the tag of a reply of ours."""
+        plain, token = untagged(address)
+        tagged = bool(token) and self.settings.reply_tags and self.genuine(token)
+        return plain in self.settings.addresses and (plain == address.lower() or tagged)
+
+    async def send(self, outgoing: Outgoing, state: State) -> Sent:
+        """Write to a citizen; the Message-ID is what reports name it by."""
+        del state
+        if self.settings.outgoing is None:
+            raise Undeliverable("unsupported")
+        ours = self.settings.addresses
+        post = compose(
+            outgoing, ours, self.settings.outgoing.from_name, datetime.now(UTC), tags=self.settings.reply_tags
+        )
+        return await submit(post, self.settings.outgoing, self.settings.dkim, ours[0].rpartition("@")[2])
+
     def carried(self, envelope: Envelope) -> Mapping[str, File]:
         """The attachments, found as ``parse`` found them."""
         try:
@@ -66,11 +105,23 @@ class MailChannel(Channel[M]):
         except MailError as error:
             raise Malformed(error.reason) from None
         mail_from = envelope.context.get("mail_from", "")
-        if mail.automatic or not mail_from:
-            return Notice(reason=mail.automatic or "null_sender")
+        reason = self._no_person(mail, mail_from)
+        if reason is not None:
+            return Notice(reason=reason, reports=mail.reports)
         return (self._message(envelope, mail, mail.sender or _envelope_sender(mail_from)),)
 
+    def _no_person(self, mail: Mail, mail_from: str) -> str | None:
+        """Why no person speaks, in one word; our own mail that came back before anything else."""
+        ours = self.settings.addresses
+        local, _, domain = (mail.message_id or "").strip("<>").rpartition("@")
+        written = untagged(f"{ours[0].partition('@')[0]}+{local}@{domain}")[1] == local.lower() != ""
+        if set(mail.loops) & set(ours) or (written and any(one.endswith(f"@{domain.lower()}") for one in ours)):
+            return "loop"
+        return mail.automatic or (None if mail_from else "null_sender")
+
     def _message(self, envelope: Envelope, mail: Mail, sender: Mailbox) -> Message:
+        ours, recipients = self.settings.addresses, envelope.context.get("recipients", "")
+        thread = tuple(dict.fromkeys((*mail.thread, *tags_in(envelope.body, recipients, ours))))
         late = mail.date is not None and mail.date > envelope.received_at + timedelta(days=1)
         return Message(
             key_space="mail",
@@ -79,16 +130,19 @@ class MailChannel(Channel[M]):
             provider_id=mail.message_id,
             sent_at=None if late else mail.date,
             text=mail.text,
+            quoted=mail.quoted,
             title=mail.subject,
             attachments=mail.attachments,
             name=sender.name,
-            thread=mail.thread,
+            thread=thread,
+            answerable=mail.answerable and answerable(sender.address, ours),
             reply_to=None if mail.reply_to == sender.address else mail.reply_to,
+            answer_to=Letter.of(mail.message_id, mail.thread, mail.subject, None).written(),
             flags=(*mail.flags, "odd_time") if late else mail.flags,
         )
 
     def _account(self, envelope: Envelope) -> str:
-        named = envelope.context.get("recipients", "").split()
+        named = [untagged(one)[0] for one in envelope.context.get("recipients", "").split()]
         ours = (address for address in self.settings.addresses if address in named)
         return next(ours, self.settings.addresses[0])
 

@@ -94,7 +94,7 @@ class Desk:
         """Take mail for our own recipients, and no more of them than the limit."""
         if len(envelope.rcpt_tos) >= self.settings.max_recipients:
             return "452 4.5.3 Too many recipients"
-        return MISSING if address.lower() in self.settings.recipients else "550 5.1.1 No such mailbox here"
+        return MISSING if self.channel.takes(address) else "550 5.1.1 No such mailbox here"
 
     async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         """Keep the mail, then say 250."""

@@ -81,11 +81,19 @@ def _opts_out(asked: Asked) -> Verdict | None:
 
 
 def _names_it(asked: Asked) -> Verdict | None:
-    if asked.past.named is None:
+    """By its id, or by the mail that it answers; a mail may also ask there how the matter stands."""
+    named, threaded = asked.past.named, asked.kept.message.in_reply_to is None
+    if named is None or (threaded and asked.cues.status):
         return None
-    return _about(asked, asked.past.named) or _attached(
-        asked.past.named.matter_id, "names this matter of its caller", answers=_question_of(asked.past.named, asked.now)
-    )
+    reason = "answers a mail about this matter of its caller" if threaded else "names this matter of its caller"
+    return _about(asked, named) or _attached(named.matter_id, reason, answers=_question_of(named, asked.now))
+
+
+def _answers_what_he_was_shown(asked: Asked) -> Verdict | None:
+    """Somebody has a mail of ours from the citizen: his words are added, but he can neither end nor judge the matter."""
+    if asked.past.handed_on is None or asked.past.coded or asked.cues.status:
+        return None
+    return _attached(asked.past.handed_on, "answers a mail that we wrote to the citizen at another address")
 
 
 def _changes_an_earlier_one(asked: Asked) -> Verdict | None:
@@ -112,7 +120,8 @@ def _asks_how_it_stands(asked: Asked) -> Verdict | None:
     """With a code that is not his, he gets the same answer as with one that does not exist."""
     if not asked.cues.status:
         return None
-    known = asked.past.coded or (() if asked.cues.codes else asked.past.matters)
+    named = (asked.past.named,) if asked.past.named else asked.past.matters
+    known = asked.past.coded or (() if asked.cues.codes else named)
     if not asked.cues.codes and not known:
         return None  # he who has no matter asks something else
     return Verdict(
@@ -173,6 +182,7 @@ def _completes_a_call(asked: Asked) -> Verdict | None:
 _QUESTIONS: tuple[Callable[[Asked], Verdict | None], ...] = (
     _opts_out,
     _names_it,
+    _answers_what_he_was_shown,
     _changes_an_earlier_one,
     _was_overtaken_by_its_change,
     _belongs_to_a_group,

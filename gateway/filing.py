@@ -81,6 +81,8 @@ def decide(
     if matter is None:
         return Filing(verdict, None, None)
     more = amend(matter, kept, fields, Said(verdict.act, verdict.answers, verdict.score))
+    if matter.matter_id == past.handed_on:  # who has a mail of ours from the citizen is not the citizen
+        more = more.model_copy(update={"party": matter.party})
     return Filing(
         verdict=verdict,
         matter=_counted(more, past, verdict) if matter.caller_id == caller_id else more,
@@ -91,7 +93,8 @@ def decide(
 
 
 def _filed(kept: KeptMessage, fields: Fields, habits: Habits, verdict: Verdict, matter: HotlineMatter) -> Filing:
-    replies = (_acknowledgement(kept, fields, matter),) if habits.acknowledges else ()
+    acknowledged = habits.acknowledges and kept.message.answerable
+    replies = (_acknowledgement(kept, fields, matter),) if acknowledged else ()
     return Filing(verdict, matter, FILED, replies, _media(kept, habits), _settles_at(kept, matter, habits))
 
 
@@ -102,7 +105,8 @@ def _asked(
     asking = kept.message.sender
     if matter is not None and asking.assurance is not Assurance.VERIFIED and asking not in matter.party.contacts:
         matter, verdict = None, verdict.model_copy(update={"matter_id": None})
-    answers = habits.answers and (matter is not None or bool(fields.cues.codes))
+    known = matter is not None or bool(fields.cues.codes)
+    answers = habits.answers and kept.message.answerable and known
     return Filing(verdict, matter, None, (_status(kept, fields, verdict, past, matter),) if answers else ())
 
 
@@ -147,7 +151,8 @@ def _status(kept: KeptMessage, fields: Fields, verdict: Verdict, past: Past, mat
 
     In the language in which he asks; whoever sends nothing but the number gets his matter's.
     """
-    known: dict[UUID, PastMatter] = {one.matter_id: one for one in (*past.coded, *past.matters)}
+    own = (*past.coded, *past.matters, *((past.named,) if past.named else ()))
+    known: dict[UUID, PastMatter] = {one.matter_id: one for one in own}
     found = known.get(verdict.matter_id) if verdict.matter_id else None
     code = matter.tracking_code if matter else (fields.cues.codes or ("",))[0]
     language = language_of(fields.language or (matter.language if matter else None))

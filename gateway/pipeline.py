@@ -21,6 +21,7 @@ from gateway.clock import Clock
 from gateway.filing import Fresh, Habits, decide
 from gateway.metrics import Metrics
 from gateway.offload import Offload, OwnFault
+from normalizer.cues import codes_in
 from normalizer.ids import derived, derived_number
 from normalizer.model import KeptMessage, Notice, Outcome
 from normalizer.tracking import NUMBERS, tracking_code
@@ -156,7 +157,7 @@ class Pipeline:
             kept,
             decision,
             self._clock(),
-            codes=fields.cues.codes,
+            codes=(*fields.cues.codes, *codes_in(kept.message.title or "")),
             ride_seconds=getattr(channel, "ride_seconds", 0),
         )
         self._metrics.outcomes.labels(kept.channel, filing.verdict.outcome).inc()

@@ -170,7 +170,7 @@ def read_cues(text: str) -> Cues:
     """Read the cues of a cleaned text."""
     folded = unicodedata.normalize("NFKC", text[: 10 * SHORT]).upper()
     numbers = _CODE.findall(folded)
-    codes = tuple(dict.fromkeys(code for code in map(_digits, numbers) if valid(code)))
+    codes = codes_in(folded)
     words = folded
     for number in numbers:
         words = words.replace(number, " ")
@@ -188,6 +188,12 @@ def read_cues(text: str) -> Cues:
         objection=bool((_OBJECTION if short else _OBJECTION_LONG).search(words)),
         call=bool(_CALL.search(words)),
     )
+
+
+def codes_in(text: str) -> tuple[str, ...]:
+    """Tracking codes that stand in it."""
+    folded = unicodedata.normalize("NFKC", text[: 10 * SHORT])
+    return tuple(dict.fromkeys(code for code in map(_digits, _CODE.findall(folded)) if valid(code)))
 
 
 def _digits(number: str) -> str:

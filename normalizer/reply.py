@@ -71,6 +71,8 @@ class Outgoing(Frozen):
     """What the provider wants named in an answer: a comment, a message; see ``Message.answer_to``."""
     window: str | None = None
     """The reply window it is sent in, a name in ``Channel.reply_limits``; None: none is open, or there are none."""
+    token: str = ""
+    """Unguessable, the same over retries, 48 characters of base32: who brings it back has this reply before him."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +32,10 @@ from store.queue import finish_work, record
 from store.replies import queue_reply
 from store.tables import CALLERS, CONTACTS, MATTERS, MESSAGES
 from store.values import Decide, Filing, Work
+from store.windows import first_since
+
+#: How long an address is not answered by itself again (RFC 3834 section 2 asks for days).
+ANSWERED = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,10 @@ def file_matter(
         _write_matter(connection, desk, kept, filing, at)
     queue_media(connection, kept.channel, kept.id, filing.media, at)
     for draft in filing.replies:
-        queue_reply(connection, desk.keyring, draft, at, desk.ride_seconds)
+        if _may_be_answered(connection, desk.keyring, kept.message.sender, at):
+            queue_reply(connection, desk.keyring, draft, at, desk.ride_seconds)
+        else:
+            record(connection, draft.id, "reply_withheld", "one_a_day", at)
     if kept.message.sender.type is ContactType.PHONE:
         _mind_the_door(connection, desk.keyring, kept, filing.verdict)
     settled = {
@@ -71,6 +78,14 @@ def file_matter(
     connection.execute(update(MESSAGES).where(MESSAGES.c.id == kept.id).values(settled))
     record(connection, kept.id, filing.verdict.outcome, filing.verdict.reason, at)
     return filing
+
+
+def _may_be_answered(connection: Connection, keyring: Keyring, sender: Contact, at: datetime) -> bool:
+    """By mail each address is answered by itself once in a day: two machines that answer each other fall silent."""
+    if sender.type is not ContactType.MAIL:
+        return True
+    whose = keyring.mark("answered", sender.type, sender.value.lower())
+    return first_since(connection, whose, "answered", at, at + ANSWERED)
 
 
 def _mind_the_door(connection: Connection, keyring: Keyring, kept: KeptMessage, verdict: Verdict) -> None:

@@ -24,6 +24,7 @@ from normalizer.model import (
 from store.keys import Keyring
 from store.messages import provider_mark
 from store.tables import CONTACTS, ENVELOPES, MATTERS, MESSAGES
+from store.threads import Thread, thread_of
 
 HISTORY = timedelta(days=30)
 #: How far back a call is looked for to which a message may belong, and the kind of channel that tells of calls.
@@ -57,6 +58,7 @@ def recall(connection: Connection, keyring: Keyring, reading: Reading, caller_id
     his = (MATTERS.c.caller_id == caller_id, MATTERS.c.filed_at >= since)
     newest = select(*_MATTER).where(*his).order_by(MATTERS.c.filed_at.desc(), MATTERS.c.id.desc())
     coded = select(*_MATTER).where(MATTERS.c.tracking_code.in_(reading.codes), MATTERS.c.caller_id == caller_id)
+    thread = thread_of(connection, keyring, kept.message, caller_id)
     return Past(
         caller_id=caller_id,
         contacts_30d=heard[0],
@@ -64,7 +66,8 @@ def recall(connection: Connection, keyring: Keyring, reading: Reading, caller_id
         matters_30d=connection.execute(select(func.count()).select_from(MATTERS).where(*his)).scalar_one(),
         matters=tuple(_past(row) for row in connection.execute(newest.limit(RECALLED))),
         coded=tuple(_past(row) for row in connection.execute(coded)) if reading.codes else (),
-        named=_named(connection, kept.message, caller_id),
+        named=_named(connection, kept.message, caller_id) or _threaded(connection, thread),
+        handed_on=thread.matter_id if thread and not thread.own else None,
         amended=_amended(connection, keyring, kept.message, caller_id),
         latest=_latest(connection, kept, caller_id) if heard[0] else None,
         registered=_registered(connection, keyring, kept),
@@ -91,6 +94,13 @@ def _named(connection: Connection, message: Message, caller_id: UUID) -> PastMat
         return None
     asked = select(*_MATTER).where((MATTERS.c.id == wanted) | (MATTERS.c.asked == wanted))
     row = connection.execute(asked.where(MATTERS.c.caller_id == caller_id)).one_or_none()
+    return _past(row) if row else None
+
+
+def _threaded(connection: Connection, thread: Thread | None) -> PastMatter | None:
+    if thread is None or not thread.own:
+        return None
+    row = connection.execute(select(*_MATTER).where(MATTERS.c.id == thread.matter_id)).one_or_none()
     return _past(row) if row else None
 
 
@@ -150,10 +160,9 @@ def _registered(connection: Connection, keyring: Keyring, kept: KeptMessage) -> 
 
 
 def own_matter(connection: Connection, matter_id: UUID, caller_id: UUID, past: Past) -> HotlineMatter | None:
-    """A matter of this caller, or of the call to which his message may belong."""
-    own = MATTERS.c.caller_id == caller_id
-    if past.registered is not None:
-        own = or_(own, MATTERS.c.id == past.registered.matter_id)
+    """A matter of this caller, or one to which his message may belong: of a call, of a mail that it answers."""
+    shown = {past.registered and past.registered.matter_id, past.named and past.named.matter_id, past.handed_on}
+    own = or_(MATTERS.c.caller_id == caller_id, MATTERS.c.id.in_(shown - {None}))
     row = connection.execute(select(MATTERS).where(MATTERS.c.id == matter_id, own)).one_or_none()
     return document_of(row) if row else None
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, and_, exists, func, or_, select, text, update
 
-from normalizer.model import Contact, Envelope, Notice, Report
+from normalizer.model import Contact, ContactType, Envelope, Notice, Report
 from normalizer.reply import Limit, Outgoing, ReplyState, Sent, stepped_at
 from store.bulk import insert_or_ignore
 from store.doors import CLOCKS, recipient, reopen, shut
@@ -23,6 +23,7 @@ from store.keys import Keyring
 from store.nodes import leads
 from store.queue import record
 from store.tables import LEADS, REPLIES, TRANSITIONS, UNREACHABLE
+from store.tokens import reply_named, token_of
 from store.values import Draft, DueReply, Way
 from store.windows import give_back, use_window
 
@@ -168,7 +169,8 @@ def _begin(connection: Connection, post: Post, row: Any, limits: Mapping[str, Li
         return None  # it has just gone out with an acknowledgement
     place = use_window(connection, row.recipient, now) if limits else None
     outgoing = Outgoing.model_validate(row.content["outgoing"])
-    return DueReply(outgoing.model_copy(update={"window": place and place.name}), row.attempts, place)
+    known = {"window": place and place.name, "token": token_of(post.keyring, row.id)}
+    return DueReply(outgoing.model_copy(update=known), row.attempts, place)
 
 
 def sent(connection: Connection, post: Post, due: DueReply, word: Sent, at: datetime) -> None:
@@ -246,7 +248,9 @@ def end(
 
 
 def _named(keyring: Keyring, channel: str, provider_id: str) -> bytes:
-    return keyring.mark("reply", channel, provider_id)
+    """A token of ours means the same whichever mailbox it comes back by."""
+    ours = reply_named(keyring, provider_id)
+    return keyring.mark("reply", channel, provider_id) if ours is None else keyring.mark("reply", "", ours.bytes)
 
 
 # -- What the citizen or the provider does about it --------------------------------------------------------------------
@@ -268,10 +272,10 @@ def heed(connection: Connection, keyring: Keyring, envelope: Envelope, notice: N
 
 def _reported(connection: Connection, keyring: Keyring, channel: str, report: Report, at: datetime) -> None:
     """What it tells of a reply that is not known yet is kept: its sender may be about to write the provider's id."""
-    mark = _named(keyring, channel, report.provider_id)
-    if (row := _of_mark(connection, mark)) is None:
+    mark, ours = _named(keyring, channel, report.provider_id), reply_named(keyring, report.provider_id)
+    if (row := _of_mark(connection, mark) or _of_token(connection, ours)) is None:
         _alone(connection, channel)
-        if (row := _of_mark(connection, mark)) is None:
+        if (row := _of_mark(connection, mark) or _of_token(connection, ours)) is None:
             record(connection, _early(mark), f"report_{report.state}", report.reason, at)
             return
     _settle(connection, keyring, row, report.state, report.reason, at)
@@ -291,6 +295,13 @@ def _of_mark(connection: Connection, mark: bytes) -> Any:
     """The reply of a provider's id: the last, should it give one twice."""
     named = select(REPLIES).where(REPLIES.c.provider_mark == mark).order_by(REPLIES.c.id.desc())
     return connection.execute(named.limit(1).with_for_update()).one_or_none()
+
+
+def _of_token(connection: Connection, reply_id: UUID | None) -> Any:
+    """The mail of which nobody knew whether it went out: its token is known before the provider has named it."""
+    lost = (REPLIES.c.id == reply_id, REPLIES.c.state == str(ReplyState.UNKNOWN))
+    row = connection.execute(select(REPLIES).where(*lost).with_for_update()).one_or_none()
+    return row if row is not None and row.content["outgoing"]["to"]["type"] == ContactType.MAIL else None
 
 
 def _alone(connection: Connection, channel: str) -> None:

@@ -45,6 +45,7 @@ from store.provided import Provided
 from store.recent import recent
 from store.replybox import ReplyBox
 from store.tables import ENVELOPES
+from store.tokens import reply_of
 from store.transactions import Database
 from store.updates import Compose, Told, Update
 from store.uploads import Uploads
@@ -102,6 +103,10 @@ class Store:
     def lead(self, name: str) -> Lead:
         """Stand for something that one node does at a time, from now on."""
         return self._membership.lead(name)
+
+    def genuine(self, token: str) -> bool:
+        """Whether it is the token of a reply of ours (``Outgoing.token``); asks nothing but the keys."""
+        return reply_of(self._keyring, token) is not None
 
     # -- envelopes -------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
 
 from normalizer.ids import derived
-from normalizer.model import Assurance, Binding, Contact, HotlineMatter, Message
+from normalizer.model import Assurance, Binding, Contact, ContactType, HotlineMatter, Message
 from normalizer.reply import ReplyKind, ReplyState
 from store.bulk import insert_or_ignore
 from store.errors import BindingReused, Superseded
@@ -24,6 +24,8 @@ from store.values import Draft
 
 #: How long the same words again are taken for a repetition.
 REPETITION = timedelta(days=1)
+#: Messages of a citizen in which the ways to him are looked for: as many as one matter holds.
+MOST_HEARD = 50
 #: In the content of such an update: the id of the one whose reply carries the words.
 REPEATS = "repeats"
 
@@ -161,16 +163,24 @@ def _again(connection: Connection, update_id: UUID) -> Told:
 def _reach(connection: Connection, matter: Row[Any]) -> Reach:
     on_it, his = MESSAGES.c.matter_id == matter.id, MESSAGES.c.caller_id == matter.caller_id
     elsewhere = and_(his, or_(MESSAGES.c.matter_id.is_(None), MESSAGES.c.matter_id != matter.id))
-    return Reach(_ways(connection, on_it), _ways(connection, elsewhere), _verified(connection, matter.caller_id))
+    verified = _verified(connection, matter.caller_id)
+    return Reach(_ways(connection, on_it, matter.caller_id), _ways(connection, elsewhere, matter.caller_id), verified)
 
 
-def _ways(connection: Connection, which: ColumnElement[bool]) -> tuple[LastWord, ...]:
-    """How these messages came, the newest first, each way once."""
-    said = select(MESSAGES.c.channel, MESSAGES.c.content).where(which)
+def _ways(connection: Connection, which: ColumnElement[bool], caller_id: UUID) -> tuple[LastWord, ...]:
+    """How these messages came, the newest first, each way once.
+
+    A mail from an address that is not his was written by somebody to whom he showed one of ours: he is told nothing.
+    """
+    said = select(MESSAGES.c.channel, MESSAGES.c.content, MESSAGES.c.caller_id).where(which)
+    rows = connection.execute(said.order_by(MESSAGES.c.received_at.desc()).limit(MOST_HEARD)).all()
+    words = [(row.caller_id == caller_id, LastWord(row.channel, Message.model_validate(row.content))) for row in rows]
+    his = {word.message.sender.value.lower() for own, word in words if own}
     found: dict[tuple[str, ...], LastWord] = {}
-    for row in connection.execute(said.order_by(MESSAGES.c.received_at.desc()).limit(20)):
-        message = Message.model_validate(row.content)
-        found.setdefault((row.channel, message.account, message.sender.value), LastWord(row.channel, message))
+    for own, word in words:
+        sender = word.message.sender
+        if own or sender.type is not ContactType.MAIL or sender.value.lower() in his:
+            found.setdefault((word.channel, word.message.account, sender.value), word)
     return tuple(found.values())
 
 

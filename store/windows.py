@@ -70,3 +70,15 @@ def _count(connection: Connection, whose: bytes, place: Place, by: int) -> None:
     same = (WINDOWS.c.recipient == whose, WINDOWS.c.name == place.name, WINDOWS.c.expires_at == place.expires_at)
     counted = update(WINDOWS).where(*same, WINDOWS.c.remaining.is_not(None))
     connection.execute(counted.values(remaining=WINDOWS.c.remaining + by))
+
+
+def first_since(connection: Connection, whose: bytes, name: str, now: datetime, until: datetime) -> bool:
+    """Whether this is the first of its name since the last one's ``until``: of two nodes at once, one is told so."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(WINDOWS).values(recipient=whose, name=name, expires_at=until, remaining=0)
+    begun = statement.on_conflict_do_update(
+        index_elements=["recipient", "name"],
+        set_={"expires_at": statement.excluded.expires_at},
+        where=WINDOWS.c.expires_at <= now,
+    )
+    return connection.execute(begun).rowcount == 1
