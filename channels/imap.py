@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from channels.base import Deliver, Probed, State, StateChange
 from channels.imap_headers import admission
@@ -29,6 +29,8 @@ from normalizer.model import Envelope
 LIVED_SECONDS = 60.0
 #: Mails that may lie in the folder when it is used for the first time, unless ``since`` says how old they may be.
 FIRST_MAILS = 200
+#: Mails in trouble that are named.
+SHOWN = 5
 
 
 class ImapSettings(MailSettings):
@@ -46,10 +48,10 @@ class ImapSettings(MailSettings):
     """Certificates (PEM) of the authority that signed the server's, if it is none of the system's."""
     username: Annotated[str, Field(pattern=r"^[!-~]{1,320}$")]
     """Whose mailbox; usually its address."""
+    oauth2: OAuth2 | None = None
+    """Instead of ``password``: SASL XOAUTH2."""
     password: Secret | None = None
     """At 163, 126, yeah, QQ and their enterprise mail the authorisation code, not the password. This or ``oauth2``."""
-    oauth2: OAuth2 | None = None
-    """Instead of a password: SASL XOAUTH2."""
     folder: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")]
     """The queue: every mail in it becomes ours."""
     done_folder: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")]
@@ -67,15 +69,15 @@ class ImapSettings(MailSettings):
 
     @field_validator("password")
     @classmethod
-    def _can_be_said(cls, value: SecretStr | None) -> SecretStr | None:
+    def _one_way_in(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if "oauth2" in info.data and (value is None) == (info.data["oauth2"] is None):
+            raise ValueError("set password or oauth2, one of them")
         if value is not None and not all(" " <= one <= "~" for one in value.get_secret_value()):
             raise ValueError("LOGIN can say only ASCII; give the mailbox another password")
         return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.password is None) == (self.oauth2 is None):
-            raise ValueError("set password or oauth2, one of them")
         if self.folder == self.done_folder:
             raise ValueError("done_folder is folder; name another one")
         if self.tls is False and not on_this_machine(self.host):
@@ -124,8 +126,9 @@ class Imap(MailChannel[ImapSettings]):
     def remarks(self) -> tuple[str, ...]:
         """Mails that cannot be taken; all others are."""
         troubles = sorted(self.memory.troubles.items(), key=lambda one: one[0].uid)
-        shown = ", ".join(f"UID {place.uid} ({trouble.reason})" for place, trouble in troubles[:5])
-        return (f"{len(troubles)} mails cannot be taken and are tried again: {shown}",) if troubles else ()
+        shown = ", ".join(f"UID {place.uid} ({trouble.reason})" for place, trouble in troubles[:SHOWN])
+        more = f" and {len(troubles) - SHOWN} more" if len(troubles) > SHOWN else ""
+        return (f"mail that cannot be taken now and is tried again: {shown}{more}",) if troubles else ()
 
     async def run(self, deliver: Deliver, state: State) -> None:
         """Empty the folder until cancelled. Raise Lost, Shut or Unavailable."""

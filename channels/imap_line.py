@@ -212,8 +212,8 @@ class Line:
         """Connect and read the greeting."""
         self._client = await self._run(STEP_SECONDS, lambda: _greeted(host, port, context, self._plug))
 
-    async def step(self, work: Callable[[Client], T], seconds: float = STEP_SECONDS) -> T:
-        """Do ``work`` on the connection's thread; what takes longer than ``seconds`` ends the connection."""
+    async def step(self, work: Callable[[Client], T], waits: float = 0.0) -> T:
+        """Do ``work`` on the connection's thread. What takes too long ends the connection; ``waits``: seconds it may rest."""
         client = self._client
         if client is None:
             raise Lost("closed")
@@ -223,7 +223,7 @@ class Line:
             client.wire.untagged_responses.clear()  # imaplib gathers what nobody asked for
             return work(client)
 
-        return await self._run(seconds, alone)
+        return await self._run(STEP_SECONDS + waits, alone)
 
     def close(self) -> None:
         """Cut the connection and let its thread end."""

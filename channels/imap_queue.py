@@ -17,7 +17,7 @@ import structlog
 
 from channels.base import Deliver
 from channels.errors import ChannelError, Unavailable
-from channels.imap_line import STEP_SECONDS, Client, Line, Lost, Refused
+from channels.imap_line import Client, Line, Lost, Refused
 from channels.imap_login import Shut
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ class Queue:
             return
         memory.idle_losses += 1
         try:
-            await self._line.step(lambda client: client.wait(seconds), seconds + STEP_SECONDS)
+            await self._line.step(lambda client: client.wait(seconds), seconds)
         except Refused:
             memory.idle_losses = IDLE_LOSSES
             return

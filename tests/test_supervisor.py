@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from channels.base import Channel, Deliver, State
-from channels.errors import ChannelError
+from channels.errors import ChannelError, NotSent, TooMany
 from channels.settings import ChannelSettings
 from gateway.supervisor import LONGEST_SECONDS, Health, Supervisor
 from gateway.testing import Start
@@ -100,10 +100,13 @@ def leading(_name: str) -> Lead:
 
 
 def supervise(
-    *channels: Idle, clock: Callable[[], datetime] = lambda: AT, lead: Callable[[str], Lead] = leading
+    *channels: Idle,
+    clock: Callable[[], datetime] = lambda: AT,
+    lead: Callable[[str], Lead] = leading,
+    jitter: Callable[[], float] = lambda: 1.0,
 ) -> Supervisor:
     states: Any = dict.fromkeys([channel.name for channel in channels])
-    return Supervisor(channels, deliver, states, lead, clock=clock)
+    return Supervisor(channels, deliver, states, lead, clock=clock, jitter=jitter)
 
 
 async def until(supervisor: Supervisor, reached: Callable[[], Awaitable[Any]]) -> None:
@@ -146,6 +149,53 @@ async def test_the_waits_double_up_to_a_minute(monkeypatch: pytest.MonkeyPatch) 
     waits = Waits(monkeypatch, enough=9)
     await until(supervise(Busy("a", raising(OSError()))), waits.over.wait)
     assert waits.seconds == [1, 2, 4, 8, 16, 32, LONGEST_SECONDS, LONGEST_SECONDS, LONGEST_SECONDS]
+
+
+async def test_the_waits_vary_by_half_so_that_not_all_come_back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = Waits(monkeypatch, enough=3)
+    jitter = iter([0.0, 0.5, 1.0]).__next__
+    await until(supervise(Busy("a", raising(OSError())), jitter=jitter), waits.over.wait)
+    assert waits.seconds == [0.5, 1.5, 4.0]
+
+
+async def test_who_asks_for_a_longer_wait_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mailbox that does not let us in is not knocked at every minute."""
+    waits = Waits(monkeypatch, enough=2)
+    await until(supervise(Busy("a", raising(TooMany("login_refused", 600.0)), returns)), waits.over.wait)
+    assert waits.seconds == [600.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("error", "passing"), [(NotSent("cut"), True), (OSError(), True), (ChannelError("x"), False), (KeyError(), False)]
+)
+async def test_what_may_pass_by_itself_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, passing: bool
+) -> None:
+    waits = Waits(monkeypatch, enough=1)
+    supervisor = supervise(Busy("a", raising(error)))
+    await until(supervisor, waits.over.wait)
+    assert supervisor.health["a"].passing is passing
+
+
+async def test_silence_counts_from_the_last_progress_of_whoever_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, lead = [AT], Lead()
+    supervisor = supervise(Busy("a", well), clock=lambda: now[0], lead=lambda _: lead)
+
+    async def turns() -> None:
+        now[0] += timedelta(hours=1)
+        assert supervisor.silence("a") == timedelta(0), "who stands by is not silent"
+        lead.tell(held=True)
+        await reached(lambda: supervisor.health["a"].running)
+        now[0] += timedelta(minutes=2)
+        assert supervisor.silence("a") == timedelta(minutes=2)
+        supervisor.progressed("a")
+        assert supervisor.silence("a") == timedelta(0)
+        now[0] += timedelta(minutes=3)
+        lead.tell(held=False)
+        await reached(lambda: supervisor.health["a"].standing_by)
+        assert supervisor.silence("a") == timedelta(0)
+
+    await until(supervisor, turns)
 
 
 async def test_after_running_well_for_a_while_the_waits_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
