@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Annotated, ClassVar, Self, TypeVar
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from channels.base import Channel, File, State
 from channels.errors import Malformed, Undeliverable
 from channels.mail_letter import Letter, answerable, tags_in, untagged
+from channels.mail_lookup import Names
 from channels.mail_send import compose, submit
 from channels.mail_settings import Dkim, Submission, below
+from channels.mail_trust import Trust, trust
 from channels.settings import ChannelSettings
 from normalizer.mail import Mail, Mailbox, MailError, carried, read
 from normalizer.model import Assurance, AttachmentKind, Contact, ContactType, Envelope, Message, Notice, Parsed
@@ -45,6 +48,11 @@ class MailSettings(ChannelSettings):
     reply_tags: bool = True
     """Whether mail to ``name+tag@`` reaches ``name@`` (plus addressing): then answers find their matter by it."""
 
+    trusted_authserv_ids: tuple[Annotated[str, Field(pattern=r"^[\x21-\x7e]+$")], ...] = ()
+    """Our own mail servers, as they name themselves first in Authentication-Results (RFC 8601); those are believed."""
+    check_here: bool = False
+    """Ask DNS ourselves for SPF, DKIM and DMARC, up to 3 s for a mail, where no mail server in front does."""
+
     @model_validator(mode="after")
     def _signs_for_itself(self) -> Self:
         if self.dkim and not all(below(one.rpartition("@")[2], self.dkim.domain) for one in self.addresses):
@@ -68,6 +76,19 @@ class MailChannel(Channel[M]):
 
     fetches = frozenset(AttachmentKind) - {AttachmentKind.LINK}
     carries: ClassVar[bool] = True
+
+    @cached_property
+    def _names(self) -> Names:
+        return Names()
+
+    async def looked_up(self, mail: bytes, context: Mapping[str, str]) -> dict[str, str]:
+        """What DNS says of a mail that is just coming, for its envelope's context; nothing unless ``check_here``."""
+        return await self._names.looked_up(mail, context) if self.settings.check_here else {}
+
+    async def close(self) -> None:
+        """Ask DNS no more."""
+        if self.settings.check_here:
+            self._names.close()
 
     @property
     def reaches(self) -> frozenset[ContactType]:  # type: ignore[override]  # read only, and it depends on the settings
@@ -122,11 +143,14 @@ class MailChannel(Channel[M]):
     def _message(self, envelope: Envelope, mail: Mail, sender: Mailbox) -> Message:
         ours, recipients = self.settings.addresses, envelope.context.get("recipients", "")
         thread = tuple(dict.fromkeys((*mail.thread, *tags_in(envelope.body, recipients, ours))))
+        believed = trust(
+            envelope.body, sender.address, self.settings.trusted_authserv_ids, envelope.context, envelope.received_at
+        )
         late = mail.date is not None and mail.date > envelope.received_at + timedelta(days=1)
         return Message(
             key_space="mail",
             account=self._account(envelope),
-            sender=Contact(type=ContactType.MAIL, value=sender.address, assurance=Assurance.SPOOFABLE),
+            sender=Contact(type=ContactType.MAIL, value=sender.address, assurance=believed.assurance),
             provider_id=mail.message_id,
             sent_at=None if late else mail.date,
             text=mail.text,
@@ -137,14 +161,22 @@ class MailChannel(Channel[M]):
             thread=thread,
             answerable=mail.answerable and answerable(sender.address, ours),
             reply_to=None if mail.reply_to == sender.address else mail.reply_to,
-            answer_to=Letter.of(mail.message_id, mail.thread, mail.subject, None).written(),
-            flags=(*mail.flags, "odd_time") if late else mail.flags,
+            answer_to=Letter.of(
+                mail.message_id, mail.thread, mail.subject, _safe_reply_to(mail, believed, ours)
+            ).written(),
+            flags=(*mail.flags, *believed.flags, *(("odd_time",) if late else ())),
         )
 
     def _account(self, envelope: Envelope) -> str:
         named = [untagged(one)[0] for one in envelope.context.get("recipients", "").split()]
         ours = (address for address in self.settings.addresses if address in named)
         return next(ours, self.settings.addresses[0])
+
+
+def _safe_reply_to(mail: Mail, believed: Trust, ours: Collection[str]) -> str | None:
+    """Where he asks for the core's word, if it is surely he who asks."""
+    sure = believed.assurance is Assurance.VERIFIED and mail.reply_to and answerable(mail.reply_to, ours)
+    return mail.reply_to if sure else None
 
 
 def _envelope_sender(mail_from: str) -> Mailbox:

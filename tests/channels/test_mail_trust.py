@@ -1,0 +1,342 @@
+"""Who is believed: Authentication-Results of our own mail server only, and what is in DNS; nobody else's word."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dkim
+import dns.resolver
+import pytest
+import time_machine
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channels import mail_lookup
+from channels.mail_lookup import Names
+from channels.mail_settings import Dkim
+from channels.mail_trust import RECORDS, SPF, header_fields, server_results, trust
+from normalizer.model import Assurance
+from tests.channels.mailroom import dkim_record, rsa_pem
+from tests.channels.names import Table, naming
+
+NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
+OURS, CITIZEN = ("mx.example.gov.cn",), "zhang@example.net"
+VERIFIED, SPOOFABLE = Assurance.VERIFIED, Assurance.SPOOFABLE
+
+
+def mail(*headers: str, sender: str = CITIZEN) -> bytes:
+    return "".join(f"{one}\r\n" for one in (*headers, f"From: {sender}", "Subject: x")).encode() + b"\r\nwords\r\n"
+
+
+def ar(rest: str, server: str = OURS[0]) -> str:
+    return f"Authentication-Results: {server}; {rest}"
+
+
+# -- Authentication-Results --------------------------------------------------------------------------------------------
+
+PASS = "dmarc=pass header.from=example.net"
+RESULTS: dict[str, tuple[bytes, Assurance, tuple[str, ...]]] = {
+    "none": (mail(), SPOOFABLE, ()),
+    "dmarc": (mail(ar(PASS)), VERIFIED, ("dmarc_pass",)),
+    "dmarc with policy and comments": (
+        mail(ar("dmarc=pass (p=NONE sp=NONE; x) header.from=example.net")),
+        VERIFIED,
+        ("dmarc_pass",),
+    ),
+    "dkim of his domain": (mail(ar("dkim=pass header.d=example.net header.s=s1")), VERIFIED, ("dkim_pass",)),
+    "dkim by identity": (mail(ar("dkim=pass header.i=@example.net")), VERIFIED, ("dkim_pass",)),
+    "dkim of the domain above": (
+        mail(ar("dkim=pass header.d=example.net"), sender="a@mail.example.net"),
+        VERIFIED,
+        ("dkim_pass",),
+    ),
+    "all of them, folded": (
+        mail(
+            f"Authentication-Results: {OURS[0]};\r\n\tspf=pass smtp.mailfrom=a@example.net;\r\n\tdkim=pass (2048-bit key)\r\n"
+            '\t reason="ok; fine" header.d=example.net;\r\n\tdmarc=pass header.from=example.net'
+        ),
+        VERIFIED,
+        ("dkim_pass", "dmarc_pass"),
+    ),
+    "version and upper case": (
+        mail("AUTHENTICATION-RESULTS: MX.Example.gov.cn 1; DMARC/1=Pass Header.From=EXAMPLE.net"),
+        VERIFIED,
+        ("dmarc_pass",),
+    ),
+    "the second of two signatures": (
+        mail(ar("dkim=fail header.d=example.net; dkim=pass header.d=example.net")),
+        VERIFIED,
+        ("dkim_pass",),
+    ),
+    "dmarc failed": (mail(ar("dmarc=fail header.from=example.net")), SPOOFABLE, ("dmarc_fail",)),
+    "dmarc none": (mail(ar("dmarc=none header.from=example.net")), SPOOFABLE, ()),
+    "dmarc of another domain": (mail(ar("dmarc=pass header.from=example.org")), SPOOFABLE, ()),
+    "dmarc of nobody": (mail(ar("dmarc=pass")), SPOOFABLE, ()),
+    "dkim of another": (mail(ar("dkim=pass header.d=example.org")), SPOOFABLE, ()),
+    "dkim of a domain below": (mail(ar("dkim=pass header.d=mail.example.net")), SPOOFABLE, ()),
+    "dkim of a name that only ends alike": (mail(ar("dkim=pass header.d=ample.net")), SPOOFABLE, ()),
+    "dkim of a top level domain": (mail(ar("dkim=pass header.d=net")), SPOOFABLE, ()),
+    "dkim failed": (mail(ar("dkim=fail header.d=example.net")), SPOOFABLE, ()),
+    "spf alone": (mail(ar("spf=pass smtp.mailfrom=zhang@example.net")), SPOOFABLE, ()),
+    "another server": (mail(ar(PASS, "mx.evil.example")), SPOOFABLE, ()),
+    "a server that ends alike": (mail(ar(PASS, "evil-mx.example.gov.cn")), SPOOFABLE, ()),
+    "our server in a comment": (mail(f"Authentication-Results: (mx.example.gov.cn) evil.example; {PASS}"), SPOOFABLE, ()),
+    "our server in quotes": (mail(f'Authentication-Results: "mx.example.gov.cn"; {PASS}'), VERIFIED, ("dmarc_pass",)),
+    "forged below ours": (
+        mail(ar("dmarc=fail header.from=example.net"), "Received: from evil", ar(PASS)),
+        SPOOFABLE,
+        ("dmarc_fail",),
+    ),
+    "forged right below ours": (mail(ar("dmarc=none header.from=example.net"), ar(PASS)), SPOOFABLE, ()),
+    "forged below an empty one of ours": (mail(ar("none"), ar(PASS)), SPOOFABLE, ()),
+    "forged in the body": (mail() + ar(PASS).encode(), SPOOFABLE, ()),
+    "a result inside a comment": (mail(ar(f"dmarc=none ({PASS}) header.from=example.net")), SPOOFABLE, ()),
+    "a result inside quotes": (mail(ar(f'spf=fail reason="x; {PASS}"')), SPOOFABLE, ()),
+    "a property inside quotes": (
+        mail(ar('dmarc=pass reason="header.from=example.net"')),
+        SPOOFABLE,
+        (),
+    ),
+    "a comment that never ends": (mail(ar(f"spf=none (; {PASS}")), SPOOFABLE, ()),
+    "two From": (mail(ar(PASS), "From: zhang@example.net"), SPOOFABLE, ()),
+    "two addresses in From": (mail(ar(PASS), sender="zhang@example.net, li@example.org"), SPOOFABLE, ()),
+    "two From, one with a blank": (mail(ar(PASS), "From : zhang@example.net"), SPOOFABLE, ()),
+    "From of another than was read": (mail(ar(PASS), sender="li@example.org"), SPOOFABLE, ()),
+    "ARC of somebody": (mail(f"ARC-Authentication-Results: i=1; {OURS[0]}; {PASS}"), SPOOFABLE, ()),
+    "odd": (mail(ar(';;;=;dmarc;=pass;dmarc==;"')), SPOOFABLE, ()),
+    "not ASCII": (mail(ar("dmarc=pass header.from=例子.net; x=市民@例子.net")), SPOOFABLE, ()),
+    "empty": (mail("Authentication-Results:"), SPOOFABLE, ()),
+    "only our name": (mail(f"Authentication-Results: {OURS[0]}"), SPOOFABLE, ()),
+}  # fmt: skip
+
+
+def read_address(raw: bytes) -> str:
+    """The first of the first From, as the mail is read."""
+    first = next(value for name, value in header_fields(raw) if name == "from")
+    return CITIZEN if "li@example.org" in first and CITIZEN not in first else first.split(",")[0].strip()
+
+
+@pytest.mark.parametrize(("raw", "assurance", "flags"), RESULTS.values(), ids=RESULTS)
+def test_what_our_own_server_found(raw: bytes, assurance: Assurance, flags: tuple[str, ...]) -> None:
+    found = trust(raw, read_address(raw), OURS, {}, NOW)
+    assert (found.assurance, found.flags) == (assurance, flags)
+
+
+def test_without_a_server_of_ours_no_header_is_believed() -> None:
+    for raw, _, _ in RESULTS.values():
+        assert trust(raw, read_address(raw), (), {}, NOW).assurance is SPOOFABLE
+
+
+def test_of_several_servers_each_ones_topmost_counts() -> None:
+    raw = mail(ar("spf=none", "mx1"), ar(PASS, "mx2"), ar(PASS, "mx1"))
+    assert trust(raw, CITIZEN, ("mx1", "mx2"), {}, NOW).assurance is VERIFIED
+    assert trust(raw, CITIZEN, ("mx1",), {}, NOW).assurance is SPOOFABLE
+
+
+@given(st.text(max_size=400))
+def test_any_header_is_read_without_fail(value: str) -> None:
+    raw = mail("Authentication-Results: " + value.replace("\n", " ").replace("\r", " "))
+    list(server_results(header_fields(raw), OURS))
+    assert trust(raw, CITIZEN, OURS, {}, NOW).assurance is SPOOFABLE
+
+
+def test_hostile_headers_take_no_time() -> None:
+    for odd in ("(" * 100_000, '"' * 99_999, "\\" * 100_000, "a.b=" * 25_000, ";" * 100_000, "dkim=pass " * 10_000):
+        started = time.perf_counter()
+        trust(mail(ar(odd)), CITIZEN, OURS, {}, NOW)
+        assert time.perf_counter() - started < 0.5
+
+
+# -- DNS ---------------------------------------------------------------------------------------------------------------
+
+KEY, OTHER = rsa_pem(), rsa_pem(2049)
+PEER, HELO = "11.22.33.44", "mx.example.net"
+POLICY = "v=DMARC1; p=reject"
+
+
+def signed(domain: str = "example.net", sender: str = CITIZEN, key: str = KEY, **more: Any) -> bytes:
+    raw = b"From: " + sender.encode() + b"\r\nSubject: x\r\nMessage-ID: <1@example.net>\r\n\r\nwords\r\n"
+    selector = more.pop("selector", b"s1")
+    canonical = {"canonicalize": (b"relaxed", b"relaxed"), "linesep": b"\r\n"} | more
+    signature: bytes = dkim.sign(raw, selector, domain.encode(), traditional(key), **canonical)
+    return signature + raw
+
+
+def traditional(pem: str) -> bytes:
+    """As dkimpy reads it."""
+    settings = Dkim.model_validate({"selector": "s", "domain": "x.y", "private_key": pem})
+    return settings.private_key.get_secret_value().encode()
+
+
+def keys(domain: str = "example.net", key: str = KEY, more: str = "") -> dict[tuple[str, str], list[str]]:
+    return {(f"s1._domainkey.{domain}", "TXT"): [dkim_record(key) + more]}
+
+
+def policy(domain: str = "example.net", text: str = POLICY) -> dict[tuple[str, str], list[str]]:
+    return {(f"_dmarc.{domain}", "TXT"): [text]}
+
+
+def spf(text: str = "v=spf1 ip4:11.22.33.44 -all", domain: str = "example.net") -> dict[tuple[str, str], list[str]]:
+    return {(domain, "TXT"): ["some other text", text]}
+
+
+PLAIN = mail()
+BELOW = "li@mail.example.net"
+Case = tuple[bytes, str, str, Mapping[tuple[str, str], list[str]], Assurance, tuple[str, ...]]
+DNS: dict[str, Case] = {
+    "his domain's signature": (signed(), "", PEER, keys(), VERIFIED, ("dkim_pass",)),
+    "and a policy": (signed(), "", PEER, keys() | policy(), VERIFIED, ("dkim_pass", "dmarc_pass")),
+    "the domain above": (signed(sender=BELOW), "", PEER, keys(), VERIFIED, ("dkim_pass",)),
+    "the domain above, with a policy": (
+        signed(sender=BELOW), "", PEER, keys() | policy(), VERIFIED, ("dkim_pass", "dmarc_pass"),
+    ),
+    "a domain below": (signed("mail.example.net"), "", PEER, keys("mail.example.net"), SPOOFABLE, ()),
+    "a domain below, where the policy lets it": (
+        signed("mail.example.net"), "", PEER, keys("mail.example.net") | policy(), VERIFIED, ("dmarc_pass",),
+    ),
+    "a domain below, where the policy is strict": (
+        signed("mail.example.net"), "", PEER, keys("mail.example.net") | policy(text=POLICY + "; adkim=s"), SPOOFABLE,
+        ("dmarc_fail",),
+    ),
+    "another domain": (signed("example.org"), "", PEER, keys("example.org"), SPOOFABLE, ()),
+    "another domain, with a policy of his": (
+        signed("example.org"), "", PEER, keys("example.org") | policy(), SPOOFABLE, ("dmarc_fail",),
+    ),
+    "a key that is not the one": (signed(), "", PEER, keys(key=OTHER), SPOOFABLE, ()),
+    "a key that was taken back": (signed(), "", PEER, {("s1._domainkey.example.net", "TXT"): ["v=DKIM1; p="]}, SPOOFABLE, ()),
+    "a key on trial": (signed(), "", PEER, keys(more="; t=y"), SPOOFABLE, ()),
+    "two keys": (
+        signed(), "", PEER, {("s1._domainkey.example.net", "TXT"): [dkim_record(KEY), dkim_record(OTHER)]}, SPOOFABLE, (),
+    ),
+    "no key": (signed(), "", PEER, policy(), SPOOFABLE, ("dmarc_fail",)),
+    "a key that is no key": (signed(), "", PEER, {("s1._domainkey.example.net", "TXT"): ["hello"]}, SPOOFABLE, ()),
+    "changed words": (signed().replace(b"words", b"swords"), "", PEER, keys(), SPOOFABLE, ()),
+    "changed sender": (signed().replace(b"From: zhang@", b"From: li@"), "", PEER, keys(), SPOOFABLE, ()),
+    "a second From before": (b"From: li@example.net\r\n" + signed(), "", PEER, keys(), SPOOFABLE, ()),
+    "a second From behind": (
+        signed().replace(b"Subject:", b"From: li@example.net\r\nSubject:"), "", PEER, keys(), SPOOFABLE, (),
+    ),
+    "only a part is signed": (signed(length=True) + b"more words\r\n", "", PEER, keys(), SPOOFABLE, ()),
+    "a part, and nothing added": (signed(length=True), "", PEER, keys(), SPOOFABLE, ()),
+    "From is not signed": (
+        signed(include_headers=[b"subject", b"from"]).replace(b"h=subject : from", b"h=subject"), "", PEER, keys(),
+        SPOOFABLE, (),
+    ),
+    "simple canonicalisation": (
+        signed(canonicalize=(b"simple", b"simple")), "", PEER, keys(), VERIFIED, ("dkim_pass",),
+    ),
+    "simple, with a blank more": (
+        signed(canonicalize=(b"simple", b"simple")).replace(b"Subject: x", b"Subject:  x"), "", PEER, keys(), SPOOFABLE, (),
+    ),
+    "the second signature": (
+        signed(key=OTHER, selector=b"s9") [: signed(key=OTHER, selector=b"s9").index(b"From:")] + signed(), "", PEER, keys(),
+        VERIFIED, ("dkim_pass",),
+    ),
+    "the sixth signature": (
+        signed(selector=b"s9")[: signed(selector=b"s9").index(b"From:")] * 5 + signed(), "", PEER, keys(), SPOOFABLE, (),
+    ),
+    "a signature of nothing": (b"DKIM-Signature: v=1\r\n" + PLAIN, "", PEER, keys() | policy(), SPOOFABLE, ("dmarc_fail",)),
+    "odd tags": (b"DKIM-Signature: d=example.net; s=s1; b=;;;h=;\r\n" + PLAIN, "", PEER, keys(), SPOOFABLE, ()),
+    "spf and a policy": (PLAIN, CITIZEN, PEER, spf() | policy(), VERIFIED, ("dmarc_pass",)),
+    "spf without a policy": (PLAIN, CITIZEN, PEER, spf(), SPOOFABLE, ()),
+    "spf of another address": (PLAIN, CITIZEN, "11.22.33.45", spf() | policy(), SPOOFABLE, ("dmarc_fail",)),
+    "spf of another domain": (
+        PLAIN, "evil@example.org", PEER, spf(domain="example.org") | policy(), SPOOFABLE, ("dmarc_fail",),
+    ),
+    "spf from inside": (PLAIN, CITIZEN, "127.0.0.1", spf() | policy(), SPOOFABLE, ("dmarc_fail",)),
+    "spf from our own network": (PLAIN, CITIZEN, "10.1.2.3", spf("v=spf1 ip4:10.0.0.0/8 -all") | policy(), SPOOFABLE, ("dmarc_fail",)),
+    "spf of a domain below": (
+        PLAIN, "b@news.example.net", PEER, spf(domain="news.example.net") | policy(), VERIFIED, ("dmarc_pass",),
+    ),
+    "spf below, where the policy is strict": (
+        PLAIN, "b@news.example.net", PEER, spf(domain="news.example.net") | policy(text=POLICY + "; aspf=s"), SPOOFABLE,
+        ("dmarc_fail",),
+    ),
+    "spf softfail": (PLAIN, CITIZEN, PEER, spf("v=spf1 ~all") | policy(), SPOOFABLE, ("dmarc_fail",)),
+    "spf that goes round": (
+        PLAIN, CITIZEN, PEER, spf("v=spf1 include:example.net -all") | policy(), SPOOFABLE, ("dmarc_fail",),
+    ),
+    "spf by mx": (
+        PLAIN, CITIZEN, PEER,
+        spf("v=spf1 mx -all") | policy() | {("example.net", "MX"): ["10 mx.example.net."], ("mx.example.net", "A"): [PEER]},
+        VERIFIED, ("dmarc_pass",),
+    ),
+    "spf by include": (
+        PLAIN, CITIZEN, PEER, spf("v=spf1 include:spf.example.org -all") | spf(domain="spf.example.org") | policy(), VERIFIED,
+        ("dmarc_pass",),
+    ),
+    "spf over IPv6": (
+        PLAIN, CITIZEN, "2400:cb00::1", spf("v=spf1 ip6:2400:cb00::/32 -all") | policy(), VERIFIED, ("dmarc_pass",),
+    ),
+    "null sender": (PLAIN, "", PEER, spf() | policy(), SPOOFABLE, ("dmarc_fail",)),
+    "two policies": (PLAIN, CITIZEN, PEER, spf() | {("_dmarc.example.net", "TXT"): [POLICY, POLICY + "; pct=50"]}, SPOOFABLE, ()),
+    "a policy beside another text": (
+        PLAIN, CITIZEN, PEER, spf() | {("_dmarc.example.net", "TXT"): ["hello", POLICY]}, VERIFIED, ("dmarc_pass",),
+    ),
+    "a policy that is none": (PLAIN, CITIZEN, PEER, spf() | policy(text="v=DMARC1; hello"), SPOOFABLE, ()),
+    "nothing at all": (PLAIN, CITIZEN, PEER, {}, SPOOFABLE, ()),
+}  # fmt: skip
+
+
+async def judged(raw: bytes, mail_from: str, peer: str, table: Table, at: datetime | None = None) -> Any:
+    context = {"mail_from": mail_from, "peer": peer, "helo": HELO}
+    async with naming(table) as (resolver, _):
+        names = Names(resolver)
+        context |= await names.looked_up(raw, context)
+        names.close()
+    return trust(raw, read_address(raw), (), context, at or datetime.now(UTC))
+
+
+@pytest.mark.parametrize(("raw", "mail_from", "peer", "table", "assurance", "flags"), DNS.values(), ids=DNS)
+async def test_what_dns_says(
+    raw: bytes, mail_from: str, peer: str, table: Table, assurance: Assurance, flags: tuple[str, ...]
+) -> None:
+    found = await judged(raw, mail_from, peer, table)
+    assert (found.assurance, found.flags) == (assurance, flags)
+
+
+async def test_a_kept_mail_is_judged_next_year_as_it_was_when_it_came() -> None:
+    with time_machine.travel(NOW, tick=False):
+        raw = signed(selector=b"s1")
+    records = {RECORDS: json.dumps({"s1._domainkey.example.net": dkim_record(KEY)}), SPF: "none"}
+    for clock in (NOW - timedelta(days=300), NOW, NOW + timedelta(days=300)):
+        with time_machine.travel(clock, tick=False):
+            assert trust(raw, CITIZEN, (), records, NOW).assurance is VERIFIED
+            assert trust(raw, CITIZEN, (), records, NOW - timedelta(days=1)).assurance is SPOOFABLE, (
+                "signed in the future"
+            )
+
+
+async def test_a_name_server_that_says_nothing_delays_a_mail_by_no_more_than_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mail_lookup, "ALL_SECONDS", 0.4)
+    async with naming({}, silent=True) as (resolver, asked):
+        names, started = Names(resolver), time.monotonic()
+        assert await names.looked_up(signed(), {"mail_from": CITIZEN, "peer": PEER, "helo": HELO}) == {}
+        assert time.monotonic() - started < 1.5 and asked
+        names.close()
+
+
+async def test_what_need_not_be_asked_is_not_asked() -> None:
+    async with naming({}) as (resolver, asked):
+        names = Names(resolver)
+        await names.looked_up(mail("From: x@y.z"), {})
+        assert asked == [], "two From: nothing can be proven"
+        await names.looked_up(signed("example.org"), {"mail_from": "a@example.org", "peer": PEER, "helo": HELO})
+        assert asked == ["TXT _dmarc.example.net"]
+        names.close()
+
+
+async def test_a_resolver_that_fails_proves_nothing_and_loses_nothing() -> None:
+    class Broken(dns.resolver.Resolver):
+        def resolve(self, *_: Any, **__: Any) -> Any:
+            raise RuntimeError("broken")
+
+    names = Names(Broken(configure=False))
+    assert await names.looked_up(signed(), {}) == {}
+    names.close()
