@@ -29,6 +29,8 @@ from tests.model.node import Node
 TICK = 1.0
 #: Times that everything flows and what was put off becomes due, after which all must have settled.
 ROUNDS = 12
+#: A letter has three messages at most, which one sender has filed one after the other, each after three tries at most.
+ROUNDS_PER_LETTER = 9
 #: Decisions of one flow, in case that it never ends.
 MOST = 200
 #: What only a node whose lease is valid may write.
@@ -242,7 +244,7 @@ class World:
 
     async def settle(self) -> None:
         """Return once nothing is left to do. Raise AssertionError when that takes too long."""
-        for _ in range(ROUNDS):
+        for _ in range(ROUNDS + ROUNDS_PER_LETTER * len(self.sent)):
             await self.flow()
             if not await self.monitor.pending() and not await self._going():
                 return
