@@ -97,7 +97,7 @@ class _Wire(imaplib.IMAP4):
             raise self.abort("STARTTLS refused")
         self._wrap(ssl_context)
         self._tls_established = True
-        self._get_capabilities()  # type: ignore[attr-defined]
+        self._get_capabilities()
         return answer
 
     def read(self, size: int) -> bytes:
@@ -122,10 +122,10 @@ class _Wire(imaplib.IMAP4):
         pending = self.sock.pending() if isinstance(self.sock, ssl.SSLSocket) else 0
         return bool(self._got) or pending > 0
 
-    def idle(self) -> str:
+    def idle(self) -> bytes:
         """Ask for IDLE; the tag by which its end will be known. Raise Refused."""
-        tag: str = self._command("IDLE")  # type: ignore[attr-defined]
-        while self._get_response() is not None:  # type: ignore[attr-defined]  # None: the server's "+"
+        tag = self._command("IDLE")
+        while self._get_response() is not None:  # None: the server's "+"
             if self.tagged_commands.pop(tag) is not None:
                 raise Refused("idle")
             self.tagged_commands[tag] = None

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import imapclient
@@ -24,7 +25,7 @@ protocols = imap
 listen = 127.0.0.1
 base_dir = {folder}/run
 log_path = {folder}/log
-ssl = {ssl}
+ssl = yes
 ssl_cert = <{folder}/server.pem
 ssl_key = <{folder}/server.key
 disable_plaintext_auth = no
@@ -34,7 +35,8 @@ default_login_user = nobody
 first_valid_uid = 1
 mail_location = maildir:{folder}/mail
 mail_max_userip_connections = 300
-auth_mechanisms = plain login xoauth2
+auth_mechanisms = plain login {mechanisms}
+{passdb}
 passdb {{
   driver = static
   args = password={password}
@@ -65,28 +67,32 @@ namespace inbox {{
   inbox = yes
   separator = /
 }}
-{more}
 """
 
 
 class Dovecot:
     """One server with one mailbox; ``start`` and ``kill`` as often as wanted."""
 
-    def __init__(self, folder: Path, more: str = "") -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port, self.tls_port = free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        names = ["-addext", "subjectAltName=DNS:localhost"]
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", *names]
-            + ["-keyout", folder / "server.key", "-out", folder / "server.pem"],
-            check=True,
-            capture_output=True,
-        )
+        asked = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+        files = ("-keyout", folder / "server.key", "-out", folder / "server.pem")
+        subprocess.run(["openssl", *asked.split(), *files], check=True, capture_output=True)
+        self.configure()
+
+    def configure(self, mechanisms: str = "", passdb: str = "") -> None:
+        """How users are let in, beside the one password."""
         config = CONFIG.format(
-            folder=folder, ssl="yes", port=self.port, tls_port=self.tls_port, password=PASSWORD, more=more
+            folder=self.folder,
+            port=self.port,
+            tls_port=self.tls_port,
+            password=PASSWORD,
+            mechanisms=mechanisms,
+            passdb=passdb,
         )
-        (folder / "dovecot.conf").write_text(config)
+        (self.folder / "dovecot.conf").write_text(config)
 
     def start(self) -> None:
         """Return when it answers."""
@@ -119,11 +125,11 @@ class Dovecot:
             client.select_folder(folder)
             yield client
 
-    def put(self, *mails: bytes, folder: str = "INBOX") -> None:
-        """Mail arrives."""
+    def put(self, *mails: bytes, folder: str = "INBOX", at: datetime | None = None) -> None:
+        """Mail arrives, now unless told otherwise."""
         with self.client() as client:
             for mail in mails:
-                client.append(folder, mail)
+                client.append(folder, mail, (), at)
 
     def uids(self, folder: str = "INBOX") -> list[int]:
         """What lies there."""

@@ -72,7 +72,7 @@ class Running:
         while True:
             try:
                 await self.channel.run(self.deliver, self.state)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - what it was is looked at
                 self.ended.append(error)
             await asyncio.sleep(0.05)
 
