@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from gateway import __version__, cli_store
+from gateway import __version__, cli_evaluate, cli_store
 from gateway.cli_shared import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, load, out, run
 
 # Commands import what they need inside: `gateway --help` must not wait for the web framework.
@@ -27,6 +27,7 @@ Start with `gateway demo`. Edit config.yaml, ask `gateway check`, then run `gate
 keys_app = typer.Typer(no_args_is_help=True, help="Keys of API clients.")
 app.add_typer(keys_app, name="keys")
 app.add_typer(cli_store.handoff, name="handoff")
+app.add_typer(cli_evaluate.evaluate, name="evaluate")
 
 
 def main() -> None:

@@ -84,6 +84,10 @@ class Offload:
         """``normalizer.archive.unseen``. Raise OwnFault."""
         return await self._aside(unseen, content)
 
+    async def called(self, function: Callable[..., T], *args: Any) -> T:
+        """Another pure function of ours, found by its name in the worker. Raise Malformed or OwnFault."""
+        return await self._run(function, args)
+
     async def _aside(self, function: Callable[..., T], *args: Any) -> T:
         """What comes beside words takes one place, so that the words of others go on."""
         async with self._beside:

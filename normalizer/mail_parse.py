@@ -19,6 +19,8 @@ from normalizer.clean import single_line
 
 #: One header and all headers of one part, characters kept, and their number; the longest honest one is References.
 MAX_HEADER, MAX_HEADERS, MAX_FIELDS = 16 * 1024, 128 * 1024, 500
+#: The head of the mail as it comes, before it is parsed: the parser takes ten times its size. And the whole of it.
+MAX_HEAD, MAX_MAIL = 2 * 1024 * 1024, 32 * 1024 * 1024
 #: Levels of multipart; honest mail has four.
 MAX_DEPTH = 20
 #: Lines, and lines that look like a delimiter; what follows is skipped. 25 MiB of base64 have 350,000 lines.
@@ -28,6 +30,7 @@ MAX_EFFORT = MAX_DEPTH * MAX_LINES
 
 #: A byte order mark, blank lines and mbox's separator before the first header (RFC 4155).
 _PROLOGUE = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*+(?:>?From [^\r\n]*\r?\n)?")
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
 _BOUNDARY = re.compile(rb"boundary[*0-9]*\s*=")
 #: The first line that looks like a delimiter, where the boundary is missing or wrong.
 _DELIMITER = re.compile(rb"(?:^|\n)--([^\s\"\\][^\r\n\"\\]{0,199}?)[ \t]*\r?\n[Cc]ontent-[A-Za-z-]+:")
@@ -118,7 +121,7 @@ def parse(raw: bytes) -> tuple[Part, bool]:
     raw = raw if b"\n" in raw else raw.replace(b"\r", b"\n")
     found = _PROLOGUE.match(raw)
     whole = raw[found.end() :] if found else raw
-    kept = _first(_first(whole, b"\n", MAX_LINES), b"\n--", MAX_DELIMITERS)
+    kept = _first(_first(_short_head(whole[:MAX_MAIL]), b"\n", MAX_LINES), b"\n--", MAX_DELIMITERS)
     if len(_BOUNDARY.findall(kept.lower())) * kept.count(b"\n") > MAX_EFFORT:
         raise MailError("nesting")
     try:
@@ -140,6 +143,15 @@ def mended(content: bytes) -> list[Part]:
 def _parts(raw: bytes) -> Part:
     part: Any = message_from_bytes(raw, Part, policy=compat32)
     return part  # type: ignore[no-any-return]  # typeshed does not follow the class given
+
+
+def _short_head(raw: bytes) -> bytes:
+    """The mail with the end of a monstrous head left out."""
+    if len(raw) <= MAX_HEAD:
+        return raw
+    end = _HEAD_END.search(raw)
+    at = end.start() if end else len(raw)
+    return raw if at <= MAX_HEAD else raw[:MAX_HEAD] + b"\n" + raw[at:]
 
 
 def _first(raw: bytes, mark: bytes, most: int) -> bytes:

@@ -18,10 +18,21 @@ _DICTIONARY = (
 _COMPRESSED, _PLAIN = b"LZFu", b"MELA"
 #: Control word with its number, control symbol, escaped byte, group, line end, or text (RTF 1.9.1, "Basic entities").
 _TOKEN = re.compile(
-    rb"\\([a-z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\(.)|([{}])|[\r\n]+|([^\\{}\r\n]+)", re.DOTALL
+    rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\(.)|([{}])|[\r\n]+|([^\\{}\r\n]+)", re.DOTALL
 )
 #: Groups that hold no words.
-_UNSEEN = {b"fonttbl", b"colortbl", b"stylesheet", b"info", b"pict", b"object", b"header", b"footer", b"listtable"}
+_UNSEEN = {
+    b"fonttbl",
+    b"colortbl",
+    b"stylesheet",
+    b"info",
+    b"pict",
+    b"object",
+    b"header",
+    b"footer",
+    b"listtable",
+    b"mmathPr",
+}
 _BREAKS = {b"par": "\n", b"line": "\n", b"sect": "\n\n", b"row": "\n", b"cell": "\t", b"tab": "\t"}
 _SIGNS = {b"emdash": "—", b"endash": "–", b"bullet": "•", b"ldblquote": "“", b"rdblquote": "”"}
 _SIGNS |= {b"lquote": "‘", b"rquote": "’"}  # fmt: skip

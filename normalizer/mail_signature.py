@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 #: Characters of a line that is still looked at as such a mark.
 _LONGEST = 80
+#: So many marks of programs and employers stand below each other at most.
+_STACKED = 4
 #: RFC 3676 section 4.3; a signature below it of so many lines at most.
 _DELIMITER, _SIGNATURE_LINES = "-- ", 10
 #: Somebody can be called by it: it stays with the words.
@@ -56,8 +58,8 @@ def is_device_line(line: str) -> bool:
 def letter_end(lines: Sequence[str], end: int) -> int:
     """Before which of ``lines[:end]`` the letter ends: what follows is signature or disclaimer; ``end`` if nothing does."""
     found = _written(lines, end)
-    while (shorter := _one_less(lines, found)) < found:
-        found = _written(lines, shorter)
+    for _ in range(_STACKED):
+        found = _written(lines, _one_less(lines, found))
     return found if any(line.strip() for line in lines[:found]) else end
 
 
@@ -78,10 +80,11 @@ def _one_less(lines: Sequence[str], end: int) -> int:
 
 
 def _paragraph(lines: Sequence[str], end: int) -> int:
-    """Where the last paragraph begins."""
-    start = end
-    while start and lines[start - 1].strip():
+    """Where the last paragraph begins, as far as a disclaimer can be long."""
+    start, length = end, 0
+    while start and length <= _DISCLAIMER and lines[start - 1].strip():
         start -= 1
+        length += len(lines[start]) + 1
     return start
 
 
