@@ -124,7 +124,7 @@ class _Wire(imaplib.IMAP4):
 
     def idle(self) -> bytes:
         """Ask for IDLE; the tag by which its end will be known. Raise Refused."""
-        tag = self._command("IDLE")
+        tag: bytes = self._command("IDLE")
         while self._get_response() is not None:  # None: the server's "+"
             if self.tagged_commands.pop(tag) is not None:
                 raise Refused("idle")
@@ -167,13 +167,13 @@ class Client(IMAPClient):  # type: ignore[misc]  # ships no types
     """imapclient over our wire. Use it on the thread of its :class:`Line` only."""
 
     def __init__(self, host: str, port: int, context: ssl.SSLContext | None, plug: _Plug) -> None:
-        self._made = lambda: _Wire(host, port, context, plug)
+        self._wanted = (host, port, context, plug)
         super().__init__(host, port, ssl=context is not None, timeout=SILENCE_SECONDS)
         self._imap.debug = 0
         self.normalise_times = False
 
     def _create_IMAP4(self) -> _Wire:  # noqa: N802 - imapclient's name
-        return self._made()
+        return _Wire(*self._wanted)
 
     @property
     def wire(self) -> _Wire:

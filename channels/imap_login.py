@@ -120,13 +120,17 @@ async def connect(
     line: Line, host: str, port: int, tls: bool | Literal["starttls"], context: ssl.SSLContext | None
 ) -> None:
     """Open the connection, encrypted unless ``tls`` is False. Raise Lost or Shut."""
-    await line.open(host, port, context if tls is True else None)
-    if tls == "starttls":
-        try:
+    try:
+        await line.open(host, port, context if tls is True else None)
+        if tls == "starttls":
             await line.step(lambda client: client.starttls(context))
-        except Refused:
-            # Not offered, or already let in (PREAUTH): somebody between us may have taken it away (RFC 8314 section 3).
-            raise Shut("no_starttls", 0) from None
+    except Refused:
+        # Not offered, or already let in (PREAUTH): somebody between us may have taken it away (RFC 8314 section 3).
+        raise Shut("no_starttls", 0) from None
+    except Lost as error:
+        if error.reason == "certificate":
+            raise Shut(error.reason, 0) from None
+        raise
 
 
 async def log_in(

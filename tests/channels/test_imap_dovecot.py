@@ -177,7 +177,9 @@ async def test_by_oauth2(dovecot: Dovecot) -> None:
     channel = on(dovecot, password=None, oauth2=oauth2)
     async with running(channel) as mailbox:
         await until(lambda: mailbox.kept)
-        assert [str(error) for error in mailbox.ended] == ["login_refused"], "a token that is not taken is not used again"
+        assert [str(error) for error in mailbox.ended] == ["login_refused"], (
+            "a token that is not taken is not used again"
+        )
         assert refreshed == ["r0", "r1"]
     wrong = on(dovecot, password=None, oauth2=oauth2 | {"client_secret": "other"})
     async with running(wrong) as mailbox:
@@ -244,7 +246,9 @@ def test_check_live_tries_the_mailbox(dovecot: Dovecot, tmp_path: Path) -> None:
     make_secrets(tmp_path / "secrets")
     code, told = checked()
     assert code == 0, told
-    assert "channels.imap: 2 mails wait in INBOX; each becomes ours and goes to Done (which is made at the start)" in told
+    assert (
+        "channels.imap: 2 mails wait in INBOX; each becomes ours and goes to Done (which is made at the start)" in told
+    )
     assert dovecot.uids() == [1, 2] and dovecot.flags("INBOX") == set()
     code, told = checked(password="not-the-password")
     assert code == 1 and f"channels.imap: {USERNAME} at 127.0.0.1:{dovecot.port}: login_refused" in told
