@@ -16,12 +16,17 @@ _TAG = re.compile(r"<(/?)([a-z!?][a-z0-9]*)[^<>]*>", re.IGNORECASE)
 #: We need none, and the parser compares every attribute of an element with every other; without them no more than three
 #: formatting elements of a kind are opened again in each paragraph (WHATWG HTML section 13.2.4.3).
 _ATTRIBUTES = re.compile(r"""<([a-z][a-z0-9]*)(?:[^<>"']|"[^"]{0,500}"|'[^']{0,500}'|["'])*+>?""", re.IGNORECASE)
-#: Classes and ids by which clients wrap what they quote: Gmail, NetEase (its web page and Mail Master), Yahoo, Proton, Tuta,
-#: Zoho, 139, Outlook, Thunderbird. Gmail's outer ``div`` is none of them: who answers between the lines writes into it.
+#: Classes and ids by which clients wrap what they quote: Gmail, NetEase (its web page and Mail Master), QQ, Sina, 139, Yahoo,
+#: Proton, Tuta, Zoho, Outlook, Thunderbird. Gmail's outer ``div`` is none of them: who answers between the lines writes into it.
 _QUOTING = {
     *("gmail_attr", "ntes-mailmaster-quote", "isreplycontent", "isforwardcontent", "yahoo_quoted", "iosymail"),
     *("protonmail_quote", "tutanota_quote", "zmail_extra", "reply139content", "orimsghtmlseperator", "moz-cite-prefix"),
-    *("moz-forward-container", "mail-editor-reference-message-container"),
+    *(
+        "moz-forward-container",
+        "mail-editor-reference-message-container",
+        "xm_compose_origin_mail_container",
+        "origbody",
+    ),
 }
 #: Elements behind which all is quoted: Outlook on the web, Hotmail.
 _QUOTING_ON = {"divrplyfwdmsg", "replysplit", "stopspelling"}

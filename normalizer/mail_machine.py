@@ -65,6 +65,8 @@ _ANSWERING = re.compile(
     r"|(?:will|shall) (?:reply|respond|get back|be back)|limited access to (?:my )?e-?mail|this is an automat",
     re.IGNORECASE,
 )
+#: QQ puts this before what its user wrote.
+_OWN_WORDS = re.compile(r"\s*这是来自.{1,12}的(?:假期)?自动回复邮件")
 #: Who complains about an answer does not send one.
 _COMPLAINS = re.compile(
     "投诉|举报|没有?(?:人|解决|处理)|为什么|什么时候|怎么|请(?:问|你们|贵|领导|市长|尽快|帮|派)|敷衍|[？?]"
@@ -87,6 +89,8 @@ def automatic(top: Part, sender: str | None, subject: str | None, text: str, fla
         return kind
     if _is_bounce(top, sender, subject):
         return "bounce"
+    if top.get_content_type() == "multipart/report":
+        return "delivery_report"
     if _says_automatic(top):
         return "auto_submitted"
     if "only_quotation" not in flags and _is_answer(subject, text):
@@ -125,13 +129,12 @@ def reports(top: Part, reason: str | None, thread: tuple[str, ...]) -> tuple[Rep
 
 
 def _report_kind(top: Part) -> str | None:
-    """RFC 6522: multipart/report, its kind in a parameter or, where that is missing, in its parts."""
+    """RFC 6522: multipart/report, its kind in a parameter or, where that is missing, in its parts; QQ says neither."""
     if top.get_content_type() != "multipart/report":
         return None
     named = top.parameter("report-type").lower()
     parts = {part.declared.removeprefix("message/") for part in _children(top)}
-    kinds = [_KINDS[kind] for kind in (named, *sorted(parts)) if kind in _KINDS]
-    return kinds[0] if kinds else "delivery_report"
+    return next((_KINDS[kind] for kind in (named, *sorted(parts)) if kind in _KINDS), None)
 
 
 def _is_bounce(top: Part, sender: str | None, subject: str | None) -> bool:
@@ -157,6 +160,8 @@ def _says_automatic(top: Part) -> bool:
 def _is_answer(subject: str | None, text: str) -> bool:
     if not _ANSWER.match(subject or "") or len(text) > _SHORT:
         return False
+    if _OWN_WORDS.match(text):
+        return True
     return _ANSWERING.search(text) is not None and _COMPLAINS.search(text) is None
 
 

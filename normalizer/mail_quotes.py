@@ -25,7 +25,7 @@ _REPLY = re.compile(
     r"\s*(?:\[[^\]]{0,40}\]\s*)?(?:re|fwd?|aw|wg|sv|tr|回复|答复|回覆|转发|轉寄|轉發)\s*(?:\[\d{1,3}\])?\s*[:：]",
     re.IGNORECASE,
 )
-_DASHES = "-—–_=*~"
+_DASHES = "-—–‐_=*~"
 #: What stands between dashes where a quotation begins: QQ, NetEase, Outlook, Foxmail, Gmail, Apple and their likes.
 _DIVIDERS = {
     *(
@@ -47,7 +47,7 @@ _DIVIDERS = {
 _ANNOUNCED = {"开始转发的邮件", "下面是被转发的邮件", "以下是转发的邮件", "begin forwarded message"}
 _LABELS = {
     **dict.fromkeys(("发件人", "寄件者", "寄件人", "from", "sender"), "from"),
-    **dict.fromkeys(("发送时间", "发送日期", "日期", "时间", "寄件日期", "date", "sent"), "date"),
+    **dict.fromkeys(("发送时间", "发件时间", "发送日期", "日期", "时间", "寄件日期", "date", "sent"), "date"),
     **dict.fromkeys(("收件人", "收件者", "to"), "to"),
     **dict.fromkeys(("抄送", "副本", "cc"), "cc"),
     **dict.fromkeys(("主题", "主旨", "subject"), "subject"),
@@ -57,8 +57,8 @@ _LABEL = re.compile(r"([a-z]{2,7}|[\u4e00-\u9fff]{2,4})\s{0,8}(?:([:：|])|\s|$)
 _ENDS = ("写道：", "写道:", "寫道：", "寫道:", "wrote:", "wrote：", "来信：")
 _YEAR = re.compile(r"(?:19|20)\d\d\D|\d{1,2}/\d{1,2}/\d{2,4}")
 _TIME = re.compile(r"\d{1,2}[:：]\d{2}")
-_BEGINS = re.compile(r"(?:在|于|on\b|at\b)", re.IGNORECASE)
-_LATER = re.compile(r"\s于\s?(?:19|20)\d\d年")
+_BEGINS = re.compile(r"(?:在|于|on\b|at\b|星期|周|(?:19|20)\d\d年\d{1,2}月\d{1,2}日\s)", re.IGNORECASE)
+_LATER = re.compile(r"\s[于在]\s?(?:19|20)\d\d年")
 #: He points to what he wrote further down.
 _POINTS = re.compile("见下|如下|下文|下面|下方|红字|红色|蓝字|逐条|文中|原文|below|inline|in red", re.IGNORECASE)
 
@@ -167,7 +167,7 @@ def _is_divider(line: str) -> bool:
 
 def _label(line: str, *, strict: bool) -> str | None:
     """Which header of a mail a line shows; without ``strict`` the cells of a table do as well."""
-    found = _LABEL.match(_bare(line))
+    found = _LABEL.match(_bare(line).replace("\u3000", ""))
     return _LABELS.get(found[1].casefold()) if found and (found[2] or not strict) else None
 
 
@@ -232,16 +232,23 @@ def _tail(lines: list[str], quoted: list[bool]) -> int:
 
 
 def _lead(lines: list[str], cut: int) -> int:
-    """``cut``, or the attribution or divider right above it."""
-    above = cut
-    while above and not lines[above - 1].strip():
-        above -= 1
-    for start in range(max(0, above - _FOLDED), above):
-        if _attribution_end(lines, start) == above:
-            return start
-    if above and (_is_divider(lines[above - 1]) or _is_rule(lines[above - 1])):
-        return above - 1
+    """``cut``, or where the attribution and dividers right above it begin."""
+    for _ in range(_FOLDED):
+        above = cut
+        while above and not lines[above - 1].strip():
+            above -= 1
+        starts = (start for start in range(max(0, above - _FOLDED), above) if _attribution_end(lines, start) == above)
+        start = next(starts, above)
+        if start == above and above and _leads_over(lines[above - 1]):
+            start = above - 1
+        if start == above:
+            break
+        cut = start
     return cut
+
+
+def _leads_over(line: str) -> bool:
+    return _is_divider(line) or _is_rule(line) or _bare(line).casefold() in _DIVIDERS
 
 
 def _is_rule(line: str) -> bool:

@@ -18,15 +18,15 @@ _DEVICE = (
     "iPhone|iPad|Mac|华为|HUAWEI|荣耀|HONOR|小米|Xiaomi|Redmi|红米|OPPO|vivo|iQOO|realme|一加|OnePlus|三星|Samsung|Galaxy|魅族|"
     "Meizu|中兴|ZTE|努比亚|nubia|联想|Lenovo|摩托罗拉|诺基亚|Nokia|Android|安卓|鸿蒙|HarmonyOS|BlackBerry|Windows|Outlook|"
     "Foxmail|QQ邮箱|网易邮箱大师|网易邮箱|网易灵犀办公|阿里邮箱|钉钉邮箱|新浪邮箱|搜狐邮箱|139邮箱|189邮箱|移动设备|手机|平板|"
-    "mobile device|phone|tablet"
+    "mobile device|phone|tablet|Proton ?Mail|Zoho Mail"
 )
 _AROUND = (
-    r"客户端|智能|电脑|版邮件应用|版邮件|邮件应用|适用于|的|移动|Mail|Mate|Nova|Find|Reno|Ultra|Fold|Pro|Plus|Max|Note|for|the|my|on"
+    r"客户端|智能|电脑|Secure Email|版邮件应用|版邮件|邮件应用|适用于|的|移动|Mail|Mate|Nova|Find|Reno|Ultra|Fold|Pro(?!ton)|Plus|Max|Note|for|the|my|on"
     r"|iOS|[A-Za-z]{0,3}\d{1,3}[A-Za-z]{0,5}|[\s,.+()-]"
 )
 _MACHINE = rf"(?:{_AROUND})*+(?:{_DEVICE})(?:{_DEVICE}|{_AROUND})*+"
 _SENT = re.compile(
-    rf"(?:(?:发自|来自|发送自)(?:我的)?\s*{_MACHINE}|(?:从|通过)\s*(?:我的)?\s*{_MACHINE}发[送出]|sent\s(?:from|via|with)\s{_MACHINE}"
+    rf"(?:(?:发自|来自|发送自)(?:我的)?\s*{_MACHINE}|(?:从|通过|使用)\s*(?:我的)?\s*{_MACHINE}发[送出]|sent\s(?:from|via|with)\s{_MACHINE}"
     r"|(?:get|获取|下载)[\sA-Za-z\u4e00-\u9fff]{0,12}Outlook[\sA-Za-z]{0,12})[。.]?",
     re.IGNORECASE,
 )
