@@ -25,12 +25,6 @@ _ID = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]+>")
 _MARKS = re.compile(r"^(?:\s*(?:re|aw|sv|回复|回覆|答复|答覆)\s*(?:\[\d{1,3}\])?\s*[:：])+\s*", re.IGNORECASE)
 #: A stranger must not be shown another's link under our name.
 _LINK = re.compile(r"\S*(?:://|www\.)\S*", re.IGNORECASE)
-#: Who never reads what is sent to him.
-_MACHINES = re.compile(
-    r"mailer[-_.]?daemon|postmaster|hostmaster|root|daemon|nobody|listserv|majordomo|bounces?(?:[-+=].*)?|"
-    r"(?:.*[-_.+])?(?:do[-_.]?not|no)[-_.]?reply(?:[-_.+].*)?|owner-.*|.*-(?:request|owner|bounces?|errors?)",
-    re.IGNORECASE,
-)
 #: A token is 48 characters of base32 in lower case: local parts may be folded on the way.
 _TOKEN = r"[a-z2-7]{48}"  # noqa: S105 - what it looks like
 _TAGGED = re.compile(rf"(?P<local>[^\s+@]{{1,64}})\+(?P<token>{_TOKEN})(?P<domain>@\S{{1,255}})", re.IGNORECASE)
@@ -82,12 +76,6 @@ class Letter:
 
 def _repeatable(message_id: str) -> bool:
     return len(message_id) <= LONGEST_ID and _ID.fullmatch(message_id) is not None
-
-
-def answerable(address: str, ours: Collection[str]) -> bool:
-    """Whether a mail from there may be answered by itself: not our own, and no machine's (RFC 3834 section 2)."""
-    plain = untagged(address)[0]
-    return plain not in ours and not _MACHINES.fullmatch(plain.rpartition("@")[0])
 
 
 def tagged(address: str, token: str) -> str | None:

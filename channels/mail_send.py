@@ -71,6 +71,7 @@ def compose(outgoing: Outgoing, ours: Sequence[str], from_name: str, at: datetim
         ("References", "\r\n ".join(letter.references)),
         ("Auto-Submitted", "auto-replied" if automatic else "auto-generated"),  # RFC 3834 section 5.1
         ("X-Auto-Response-Suppress", "OOF, AutoReply, RN, NRN"),  # Exchange: [MS-OXCMAIL] section 2.2.3.2.14
+        ("X-Loop", account),
         ("MIME-Version", "1.0"),
         ("Content-Type", "text/plain; charset=utf-8"),
         ("Content-Transfer-Encoding", "base64"),

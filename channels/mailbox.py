@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Annotated, ClassVar, Self, TypeVar
@@ -12,14 +12,14 @@ from pydantic import AfterValidator, Field, model_validator
 
 from channels.base import Channel, File, State
 from channels.errors import Malformed, Undeliverable
-from channels.mail_letter import Letter, answerable, tags_in, untagged
+from channels.mail_letter import Letter, tags_in, untagged
 from channels.mail_lookup import Names
 from channels.mail_send import compose, submit
 from channels.mail_settings import Dkim, Submission, below
 from channels.mail_trust import Trust, trust
 from channels.settings import ChannelSettings
 from normalizer.mail import Mail, Mailbox, MailError, carried, read
-from normalizer.model import Assurance, AttachmentKind, Contact, ContactType, Envelope, Message, Notice, Parsed
+from normalizer.model import Assurance, AttachmentKind, Contact, ContactType, Envelope, Message, Notice, Parsed, Report
 from normalizer.reply import Outgoing, Sent
 
 #: One address without anything a relay would act on: quoted or second @, %, !, and source routes (RFC 5321 section
@@ -128,7 +128,7 @@ class MailChannel(Channel[M]):
         mail_from = envelope.context.get("mail_from", "")
         reason = self._no_person(mail, mail_from)
         if reason is not None:
-            return Notice(reason=reason, reports=mail.reports)
+            return Notice(reason=reason, reports=mail.reports or self._bounced(envelope, reason))
         return (self._message(envelope, mail, mail.sender or _envelope_sender(mail_from)),)
 
     def _no_person(self, mail: Mail, mail_from: str) -> str | None:
@@ -139,6 +139,12 @@ class MailChannel(Channel[M]):
         if set(mail.loops) & set(ours) or (written and any(one.endswith(f"@{domain.lower()}") for one in ours)):
             return "loop"
         return mail.automatic or (None if mail_from else "null_sender")
+
+    def _bounced(self, envelope: Envelope, reason: str) -> tuple[Report, ...]:
+        """What a bounce that does not say of what came back to: the return path of each answer is its own."""
+        recipients = envelope.context.get("recipients", "")
+        tags = tags_in(envelope.body, recipients, self.settings.addresses) if reason == "bounce" else ()
+        return tuple(Report(provider_id=one, state="failed", reason="bounced") for one in tags)
 
     def _message(self, envelope: Envelope, mail: Mail, sender: Mailbox) -> Message:
         ours, recipients = self.settings.addresses, envelope.context.get("recipients", "")
@@ -159,7 +165,7 @@ class MailChannel(Channel[M]):
             attachments=mail.attachments,
             name=sender.name,
             thread=thread,
-            answerable=mail.answerable and answerable(sender.address, ours),
+            answerable=mail.answerable and untagged(sender.address)[0] not in ours,
             reply_to=None if mail.reply_to == sender.address else mail.reply_to,
             answer_to=Letter.of(
                 mail.message_id, mail.thread, mail.subject, _safe_reply_to(mail, believed, ours)
@@ -173,9 +179,9 @@ class MailChannel(Channel[M]):
         return next(ours, self.settings.addresses[0])
 
 
-def _safe_reply_to(mail: Mail, believed: Trust, ours: Collection[str]) -> str | None:
+def _safe_reply_to(mail: Mail, believed: Trust, ours: Sequence[str]) -> str | None:
     """Where he asks for the core's word, if it is surely he who asks."""
-    sure = believed.assurance is Assurance.VERIFIED and mail.reply_to and answerable(mail.reply_to, ours)
+    sure = believed.assurance is Assurance.VERIFIED and untagged(mail.reply_to or ours[0])[0] not in ours
     return mail.reply_to if sure else None
 
 
