@@ -84,6 +84,13 @@ class ImapSettings(MailSettings):
             raise ValueError("tls: false shows the password and citizens' mail to the network; use true or starttls")
         return self
 
+    @field_validator("alarm_minutes")
+    @classmethod
+    def _after_a_few_looks(cls, value: int, info: ValidationInfo) -> int:
+        if value * 60 < 2 * info.data.get("poll_seconds", 0):
+            raise ValueError("it would be an alarm before the second look: at least twice poll_seconds")
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _named(cls, values: object) -> object:
@@ -161,8 +168,8 @@ class Imap(MailChannel[ImapSettings]):
     async def _session(self, state: State | None = None) -> AsyncIterator[Line]:
         """A connection that is logged in. Raise Lost or Shut."""
         settings, line = self.settings, Line(self.name)
-        context = tls_context(settings.ca_file) if settings.tls else None
         try:
+            context = await asyncio.to_thread(tls_context, settings.ca_file) if settings.tls else None
             await connect(line, settings.host, settings.port, settings.tls, context)
             tokens = self._tokens if settings.password is None else None
             await log_in(line, settings.username, settings.password, tokens, state)

@@ -100,6 +100,14 @@ class _Wire(imaplib.IMAP4):
         self._get_capabilities()
         return answer
 
+    def login(self, user: str, password: str) -> Any:
+        """LOGIN; imaplib does not quote the user, whose name may hold a backslash at Exchange."""
+        answer = self._simple_command("LOGIN", self._quote(user), self._quote(password))
+        if answer[0] != "OK":
+            raise self.error(answer[1][-1])
+        self.state = "AUTH"
+        return answer
+
     def read(self, size: int) -> bytes:
         """A literal; one that is announced too large is not waited for."""
         if size > self.left + len(self._got):

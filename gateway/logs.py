@@ -31,7 +31,7 @@ def set_up_logging(level: str) -> None:
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for talkative in ("httpx", "httpcore", "aiosmtpd", "mail.log", "alembic", "asyncio"):
+    for talkative in ("httpx", "httpcore", "aiosmtpd", "mail.log", "alembic", "asyncio", "imapclient"):
         logging.getLogger(talkative).setLevel("WARNING")  # they log URLs and addresses at INFO
 
 

@@ -63,6 +63,10 @@ async def test_polling_goes_on_where_it_stopped(start_gateway: Start) -> None:
             await gateway.settle()
             assert len(await gateway.matters()) == 7
             assert await gateway.node.store.state("telegram", "offset") == "8"
+            progress, polls = gateway.node.metrics.progress.labels("telegram")._value, len(api.offsets)
+            before = progress.get()
+            await _until(lambda: len(api.offsets) > polls + 1)
+            assert progress.get() > before, "also while nobody writes"
         api.citizen_writes("第7件事")
         async with start_gateway(polling) as gateway:
             await _until(lambda: api.offsets[-1] == 9)

@@ -23,7 +23,7 @@ class MailboxDelivery(Delivery):
     settings: Any
     data: bytes
     #: How long it may lie there, seconds; then it is taken back.
-    patience: float = 10.0
+    patience: float
 
     async def send(self, to: Addresses) -> Ack:
         """On a thread of its own: imaplib blocks."""
@@ -52,10 +52,12 @@ class ImapPeer(SmtpPeer):
     """A mail server that puts what citizens wrote into the mailbox."""
 
     kind = "imap"
+    #: How long a mail may lie in the mailbox before the other end gives up, seconds.
+    patience = 10.0
 
     def mail(self, headers: dict[str, str], body: bytes, *, sender: str, recipients: Sequence[str] = ()) -> Any:
         """Any headers over any body, with what the server notes on top of them."""
         to = (recipients or self.settings.addresses)[0]
         noted = {"Return-Path": f"<{self.address(sender)}>", "Delivered-To": to}
         noted["Received"] = f"from mx.example by mail.example; {format_datetime(datetime.now(UTC))}"
-        return MailboxDelivery(self.settings, super().mail(noted | headers, body, sender=sender).data)
+        return MailboxDelivery(self.settings, super().mail(noted | headers, body, sender=sender).data, self.patience)

@@ -42,26 +42,26 @@ def _configured(config_path: Path) -> dict[str, dict[str, str]]:
         config, channels = load_config(config_path)
     except ConfigFaults as faults:
         return {"": {"kind": "", "state": f"config.yaml cannot be used: {faults.faults[0]}"}}
-    complaints = _complaints(config.server)
-    return {name: {"kind": channel.kind, "state": _state(name, complaints)} for name, channel in channels.items()}
+    told = _told(config.server)
+    return {name: {"kind": channel.kind, "state": _state(name, told)} for name, channel in channels.items()}
 
 
-def _state(name: str, complaints: list[str] | None) -> str:
-    if complaints is None:
+def _state(name: str, told: list[str] | None) -> str:
+    if told is None:
         return "not running, or not telling without server.token"
-    mine = [c.partition(": ")[2] for c in complaints if c.startswith(f"channel {name}: ")]
+    mine = [c.partition(": ")[2] for c in told if c.startswith(f"channel {name}: ")]
     return "; ".join(mine) or "ok"
 
 
-def _complaints(server: Server) -> list[str] | None:
-    """What the running node says of itself; None when none runs here, or it may not tell (see server.token)."""
+def _told(server: Server) -> list[str] | None:
+    """What the running node complains of and notes; None when none runs here, or it may not tell (see server.token)."""
     host, _, port = server.listen.rpartition(":")
     headers = {"Authorization": f"Bearer {server.token.get_secret_value()}"} if server.token else {}
     url = f"http://{'127.0.0.1' if host in {'0.0.0.0', ''} else host}:{port}/readyz"  # noqa: S104 - not a binding
     try:
         with httpx.Client(timeout=3, trust_env=False) as client:
-            told = client.get(url, headers=headers).json()
-            return [str(sentence) for sentence in (*told["complaints"], *told["notes"])]
+            found = client.get(url, headers=headers).json()
+            return [str(sentence) for sentence in (*found["complaints"], *found["notes"])]
     except (httpx.HTTPError, ValueError, KeyError):
         return None
 

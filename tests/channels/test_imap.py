@@ -44,6 +44,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no port": ({"port": 0}, "greater"),
     "never polled": ({"poll_seconds": 0}, "greater"),
     "polled after the server's patience": ({"poll_seconds": 601}, "less"),
+    "an alarm before the second look": ({"poll_seconds": 600, "alarm_minutes": 10}, "twice poll_seconds"),
     "certificates that are none": ({"tls": True, "ca_file": __file__}, "PEM"),
     "a recipient that is a relay": ({"recipients": ["a%b@example.gov.cn"]}, "plain address"),
     "no day": ({"since": "yesterday"}, "date"),
@@ -224,6 +225,15 @@ async def test_no_password_goes_out_where_somebody_has_taken_starttls_away(
             await until(lambda: mailbox.ended)
     assert isinstance(mailbox.ended[0], ChannelError) and mailbox.ended[0].reason == word
     assert "LOGIN" not in server.asked
+
+
+@pytest.mark.parametrize("username", [r"CITY\mayor\letters", 'a"b(c)', "mayor%letters*"])
+async def test_odd_usernames_are_said_as_they_are(username: str) -> None:
+    async with stand_in() as server:
+        server.username = username
+        async with running(on(server, username=username, recipients=[USERNAME])) as mailbox:
+            await until(lambda: mailbox.looks or mailbox.ended)
+    assert mailbox.looks and mailbox.ended == []
 
 
 async def test_a_token_is_asked_for_once_while_it_is_good(monkeypatch: pytest.MonkeyPatch) -> None:

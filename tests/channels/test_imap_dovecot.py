@@ -69,7 +69,7 @@ async def test_what_people_have_read_or_marked_waits_all_the_same(dovecot: Dovec
 
 
 async def test_idle_brings_news_at_once(dovecot: Dovecot) -> None:
-    async with running(on(dovecot, poll_seconds=600)) as mailbox:
+    async with running(on(dovecot, poll_seconds=600, alarm_minutes=20)) as mailbox:
         await until(lambda: mailbox.looks == 1)
         await asyncio.sleep(0.5)
         began = asyncio.get_running_loop().time()

@@ -7,13 +7,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from channels.simulated.imap import ImapPeer
 from channels.simulated.smtp import SmtpPeer
 from channels.testing import Cases, Expected, check_channel
+from gateway.commands.channels import _state, _told
+from gateway.config import Server
 from gateway.testing import RunningGateway, Start
 from tests.channels.imap_world import until
+from tests.dovecot import PASSWORD, USERNAME, Dovecot, dovecot
 from tests.test_door import only
+
+__all__ = ["dovecot"]
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 OURS = "letters@example.gov.cn"
@@ -30,31 +36,35 @@ def peer(gateway: RunningGateway) -> ImapPeer:
     return ImapPeer("imap", gateway.channel("imap").settings)
 
 
-async def test_conformance(start_gateway: Start) -> None:
-    async with start_gateway(both) as gateway:
-        imap = peer(gateway)
-        html = {"Content-Type": "text/html; charset=gb2312"} | imap.headers(sender="5", message_id="5", at=NOW)
-        cases = Cases(
-            peer=imap,
-            readable={
-                "plain": (imap.say("路灯不亮", sender="1", message_id="1", at=NOW), Expected(text="路灯不亮")),
-                "gb2312": (imap.say("井盖松动", sender="2", message_id="2", at=NOW), Expected(text="井盖松动")),
-                "html": (imap.mail(html, "<p>停水</p>".encode("gbk"), sender="5"), Expected(text="停水")),
-                "vacation": (
-                    imap.mail(
-                        imap.headers(sender="6", message_id="6", at=NOW) | {"Auto-Submitted": "auto-replied"},
-                        b"away",
-                        sender="6",
-                    ),
-                    Expected(outcome="notice"),
-                ),
-            },
-            forged={},
-            polled=True,
-            odd={"nobody": imap.mail({"Return-Path": "<nobody>", "Subject": "x"}, b"x", sender="7")},
-            retries=(451,),
-        )
-        await check_channel("imap", cases, gateway)
+@pytest.mark.parametrize("server", ["stand-in", "Dovecot"])
+async def test_conformance(start_gateway: Start, server: str, request: pytest.FixtureRequest) -> None:
+    def change(document: dict[str, Any]) -> None:
+        both(document)
+        if server == "Dovecot":
+            real: Dovecot = request.getfixturevalue("dovecot")
+            document["channels"]["imap"] |= {"port": real.port, "username": USERNAME, "password": PASSWORD}
+
+    async with start_gateway(change) as gateway:
+        await check_channel("imap", cases(peer(gateway)), gateway)
+
+
+def cases(imap: ImapPeer) -> Cases:
+    imap.patience = 5.0
+    html = {"Content-Type": "text/html; charset=gb2312"} | imap.headers(sender="5", message_id="5", at=NOW)
+    away = {"Auto-Submitted": "auto-replied"} | imap.headers(sender="6", message_id="6", at=NOW)
+    return Cases(
+        peer=imap,
+        readable={
+            "plain": (imap.say("路灯不亮", sender="1", message_id="1", at=NOW), Expected(text="路灯不亮")),
+            "gb2312": (imap.say("井盖松动", sender="2", message_id="2", at=NOW), Expected(text="井盖松动")),
+            "html": (imap.mail(html, "<p>停水</p>".encode("gbk"), sender="5"), Expected(text="停水")),
+            "vacation": (imap.mail(away, b"away", sender="6"), Expected(outcome="notice")),
+        },
+        forged={},
+        polled=True,
+        odd={"nobody": imap.mail({"Return-Path": "<nobody>", "Subject": "x"}, b"x", sender="7")},
+        retries=(451,),
+    )
 
 
 async def test_the_same_mail_by_two_roads_is_one_message(start_gateway: Start) -> None:
@@ -74,6 +84,12 @@ async def readiness(gateway: RunningGateway) -> tuple[int, dict[str, Any]]:
     async with httpx.AsyncClient(trust_env=False) as client:
         answer = await client.get(f"{gateway.http_url}/readyz")
         return answer.status_code, answer.json()
+
+
+async def state(gateway: RunningGateway) -> str:
+    """What `gateway channels` says of it."""
+    server = Server(listen=gateway.http_url.removeprefix("http://"), public_url="https://hotline.example")
+    return _state("imap", await asyncio.to_thread(_told, server))
 
 
 async def progress(gateway: RunningGateway) -> float:
@@ -114,7 +130,8 @@ async def test_a_server_that_is_away_is_a_note_and_a_wrong_password_a_complaint(
         await until(lambda: gateway.node.supervisor.health["imap"].trouble)
         status, told = await readiness(gateway)
         assert (status, told["complaints"]) == (200, [])
-        assert told["notes"] == ["channel imap: Connection refused"] or told["notes"] == ["channel imap: cut"]
+        assert told["notes"] in (["channel imap: Connection refused"], ["channel imap: cut"])
+        assert await state(gateway) in {"Connection refused", "cut"}
         gateway.mail.password = "changed"
         await gateway.mail.start(*address)
         await until(lambda: gateway.node.supervisor.health["imap"].trouble == "login_refused")
@@ -122,6 +139,7 @@ async def test_a_server_that_is_away_is_a_note_and_a_wrong_password_a_complaint(
             503,
             {"status": "not ready", "complaints": ["channel imap: login_refused"], "notes": []},
         )
+        assert await state(gateway) == "login_refused"
         logins = gateway.mail.asked.count("LOGIN")
         await asyncio.sleep(3)
         assert gateway.mail.asked.count("LOGIN") == logins, "it is not knocked at again for ten minutes"

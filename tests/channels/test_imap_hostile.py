@@ -497,7 +497,7 @@ async def test_mail_is_found_however_the_server_idles(
 
 async def test_a_dead_peer_is_noticed_while_idling() -> None:
     """imapclient's own idle_check says "nothing" at once, for ever."""
-    async with stand_in() as server, running(on(server, poll_seconds=600)) as mailbox:
+    async with stand_in() as server, running(on(server, poll_seconds=600, alarm_minutes=20)) as mailbox:
         await until(lambda: "IDLE" in server.asked)
         server.cut()
         await until(lambda: mailbox.ended)
