@@ -17,6 +17,7 @@ from gateway.demo.citizens import letters, peers
 from gateway.demo.core import StandInCore
 from gateway.demo.dispatch import WORDS, Dispatcher
 from gateway.demo.mailboxes import mailboxes
+from gateway.demo.post import StandInPost
 from gateway.demo.providers import StandInProviders
 from gateway.node import Node, Role, open_node_store, running
 from normalizer.model import HotlineMatter
@@ -79,8 +80,9 @@ async def stage(
         shown.reply(kind, to, words)
 
     core = StandInCore(core_settings.url, core_settings.secret.get_secret_value(), heard)
-    providers = StandInProviders(replied)
+    providers, post = StandInProviders(replied), StandInPost(replied)
     await providers.start()
+    await post.start(channels)
     _lead_to(providers.url, channels)
     store = await open_node_store(config, roles=tuple(Role))
     serving = asyncio.create_task(core.run())
@@ -94,6 +96,7 @@ async def stage(
         with contextlib.suppress(asyncio.CancelledError):
             await serving
         await store.close()
+        await post.close()
         await providers.close()
 
 
