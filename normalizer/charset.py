@@ -23,6 +23,10 @@ _READ_AS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("shift_jis", "cp932"), ("cp932",)),
     **dict.fromkeys(("euc_kr", "cp949"), ("cp949",)),
 }
+#: RFC 1922, which Python does not know: GB 2312 in seven bits between two control characters.
+_ISO_2022_CN = ("iso2022_cn",)
+_SHIFTED = re.compile(rb"\x0e([^\x0f\r\n]*)\x0f?")
+_ESCAPE = re.compile(rb"\x1b\$?[)*+]?[A-Z]")
 #: Labels seen in mail that Python does not know.
 _ALIASES = {
     "x_gbk": "gbk",
@@ -31,6 +35,8 @@ _ALIASES = {
     "gb_2312_80": "gb2312",
     "x_big5": "big5",
     "utf8mb4": "utf_8",
+    "iso_2022_cn": "iso2022_cn",
+    "iso_2022_cn_ext": "iso2022_cn",
 }
 #: One bad byte must not turn a letter into another language: so many good characters make up for a bad one.
 _GOOD_PER_BAD = 2
@@ -53,10 +59,13 @@ _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghij
 def decode(data: bytes, declared: str | None) -> tuple[str, bool]:
     """The text, and whether its charset had to be guessed because the declared one is missing, unknown or wrong."""
     names = _names(declared)
+    if names == _ISO_2022_CN and b"\x1b$)A" in data:
+        return _from_iso_2022_cn(data), False
     if _surely_utf_8(data):
         return data.decode(), "utf_8" not in names
     if names and names[-1] in _WESTERN and _surely_gb_2312(data):
         return data.decode("gb18030", "replace"), True
+    names = tuple(name for name in names if name not in _ISO_2022_CN)
     for name in names:
         if (text := _exactly(data, name)) is not None:
             return text, False
@@ -88,6 +97,8 @@ def from_base64(encoded: bytes) -> bytes:
 def _names(declared: str | None) -> tuple[str, ...]:
     label = normalize_encoding((declared or "")[:40].strip(" \t\"'").lower())
     label = _ALIASES.get(label, label)
+    if label in _ISO_2022_CN:
+        return _ISO_2022_CN
     return _READ_AS.get(aliases.get(label, label), ())
 
 
@@ -110,6 +121,12 @@ def _surely_utf_8(data: bytes) -> bool:
     return len(_CHINESE.findall(text, 0, 10_000)) >= _SURELY_UTF_8
 
 
+def _from_iso_2022_cn(data: bytes) -> str:
+    pieces = _SHIFTED.split(_ESCAPE.sub(b"", data))
+    shown = (bytes(byte | 0x80 for byte in piece) if at % 2 else piece for at, piece in enumerate(pieces))
+    return b"".join(shown).decode("gb18030", "replace")
+
+
 def _surely_gb_2312(data: bytes) -> bool:
     """Whether the bytes beyond ASCII come in pairs, nearly all of them common Chinese characters.
 
@@ -117,7 +134,7 @@ def _surely_gb_2312(data: bytes) -> bool:
     """
     runs = _HIGH.findall(data, 0, 20_000)
     high = sum(map(len, runs))
-    if high < 4 or any(len(run) % 2 for run in runs):
+    if high < 4 or any(len(run) % 2 for run in runs) or _exactly(data, "utf_8") is not None:
         return False
     pairs = b"".join(runs)
     signs = sum(0xA1 <= pairs[at] <= 0xA3 for at in range(0, high, 2))

@@ -87,17 +87,15 @@ def automatic(top: Part, sender: str | None, subject: str | None, text: str, fla
     """Why no person wrote it, in one word; None for a person's mail. ``text`` is without what it quotes."""
     if (kind := _report_kind(top)) is not None:
         return kind
-    if _is_bounce(top, sender, subject):
-        return "bounce"
-    if top.get_content_type() == "multipart/report":
-        return "delivery_report"
-    if _says_automatic(top):
-        return "auto_submitted"
-    if "only_quotation" not in flags and _is_answer(subject, text):
-        return "auto_reply"
-    if top.header("precedence").lower() in ("bulk", "list", "junk"):
-        return "bulk"
-    return "list" if any(top.header(name) for name in _LIST) else None
+    found = {
+        "bounce": _is_bounce(top, sender, subject),
+        "delivery_report": top.get_content_type() == "multipart/report",
+        "auto_submitted": _says_automatic(top),
+        "auto_reply": "only_quotation" not in flags and _is_answer(subject, text),
+        "bulk": top.header("precedence").lower() in ("bulk", "list", "junk"),
+        "list": any(top.header(name) for name in _LIST),
+    }
+    return next((reason for reason, true in found.items() if true), None)
 
 
 def answerable(top: Part, sender: str | None, reason: str | None) -> bool:
