@@ -62,14 +62,19 @@ class Memory:
     """What outlives a connection: mails in trouble, mails kept and not moved yet, and how IDLE fares."""
 
     troubles: dict[Place, Trouble] = field(default_factory=dict)
-    #: Place → SHA-256 of what was kept: a server that gives the UID to another mail does not fool us.
+    #: Place → SHA-256 of what was kept, until it is gone from there: a server that gives the UID to another mail does not fool us.
     kept: dict[Place, bytes] = field(default_factory=dict)
+    #: Since the last look.
+    moved: set[Place] = field(default_factory=set)
     idle_losses: int = 0
 
-    def forget_others(self, here: set[Place]) -> None:
-        """Mails that are not there any more are nobody's trouble."""
+    def look(self, here: set[Place]) -> None:
+        """What is not there any more is nobody's trouble; what was moved and is there all the same is one."""
         self.troubles = {place: trouble for place, trouble in self.troubles.items() if place in here}
         self.kept = {place: mark for place, mark in self.kept.items() if place in here}
+        for place in self.moved & here:
+            self.note(place, "not_moved")
+        self.moved.clear()
 
     def note(self, place: Place, reason: str) -> None:
         """Once more it could not be taken."""
@@ -126,7 +131,7 @@ class Queue:
         """Take what waits and is due; how many were taken."""
         since = self._settings.since
         uids = await self._line.step(lambda client: waiting(client, since))
-        self._memory.forget_others({Place(self._validity, uid) for uid in uids})
+        self._memory.look({Place(self._validity, uid) for uid in uids})
         taken = 0
         due = self._due(uids)
         for some in (due[n : n + BATCH] for n in range(0, len(due), BATCH)):
@@ -155,7 +160,7 @@ class Queue:
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one mail, the others go on
             self._trouble(place, type(error).__name__)
         else:
-            self._memory.troubles.pop(place, None)
+            self._memory.moved.add(place)
             return True
         return False
 
@@ -172,7 +177,6 @@ class Queue:
             self._memory.kept[place] = mark
             self._channel.progressed()
         await self._move(place.uid)
-        del self._memory.kept[place]
 
     async def _fetch(self, place: Place, size: int | None) -> tuple[bytes, tuple[str, ...]]:
         """The mail, or the beginning of one that is too large. Raise Refused when it is not whole or not there."""

@@ -174,7 +174,7 @@ def test_a_mail_is_tried_ever_more_rarely_and_forgotten_with_its_place() -> None
     assert memory.tries(place) == 12 and waits == sorted(waits)
     assert (waits[0], waits[1], waits[-1]) == (FIRST_SECONDS, 2 * FIRST_SECONDS, LONGEST_SECONDS)
     memory.kept[place] = b"x"
-    memory.forget_others({Place(1, 2)})
+    memory.look({Place(1, 2)})
     assert memory.troubles == {} and memory.kept == {}
 
 

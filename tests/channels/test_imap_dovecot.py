@@ -13,19 +13,27 @@ import yaml
 from aiohttp import web
 
 from channels import imap_queue
+from channels.base import StateChange
 from channels.errors import ChannelError
 from channels.imap import Imap
 from channels.imap_line import Client
 from channels.recount import Unanswered
+from gateway.clock import now
+from gateway.outward import ChannelState
 from gateway.recount import compare
+from gateway.supervisor import Supervisor
 from gateway.testing import RunningGateway, Start, settings
+from normalizer.model import Envelope, Kept
+from store.store import Store
 from tests.channels.imap_world import mail, on, running, until
 from tests.channels.imap_world import settings as of_mailbox
 from tests.dovecot import PASSWORD, USERNAME, Dovecot, dovecot
+from tests.postgres import postgresql
+from tests.store.conftest import key_file, postgresql_url, trio
 from tests.test_cli import run
 from tests.test_door import only
 
-__all__ = ["dovecot"]
+__all__ = ["dovecot", "key_file", "postgresql", "postgresql_url", "trio"]
 
 
 def fetching(server: Dovecot, **more: Any) -> Callable[[dict[str, Any]], None]:
@@ -118,6 +126,42 @@ async def test_kept_and_not_moved_when_the_node_died_it_is_redelivered(
     async with start_gateway(fetching(dovecot)) as gateway:
         await until(lambda: not dovecot.uids())
         assert await outcomes(gateway) == {"filed": 1, "redelivered": 1}
+
+
+async def test_on_three_nodes_one_reads_and_another_takes_over(dovecot: Dovecot, trio: list[Store]) -> None:
+    nodes = [_Node(store, on(dovecot)) for store in trio]
+    dovecot.put(*(mail(number) for number in range(10)))
+    await until(lambda: sum(node.kept for node in nodes) == 10)
+    (leader,) = [node for node in nodes if node.supervisor.health["imap"].running]
+    others = [node for node in nodes if node is not leader]
+    assert leader.kept == 10 and all(node.supervisor.health["imap"].standing_by for node in others)
+    await leader.stop()
+    dovecot.put(*(mail(number) for number in range(10, 20)))
+    await until(lambda: sum(node.kept for node in others) == 10, 60)
+    assert leader.kept == 10
+    for node in others:
+        await node.stop()
+    assert len(dovecot.uids("Done")) == 20
+
+
+class _Node:
+    """As much of a node as reads a mailbox."""
+
+    def __init__(self, store: Store, channel: Imap) -> None:
+        self._store, self.kept = store, 0
+        state = {"imap": ChannelState(store, "imap")}
+        self.supervisor = Supervisor([channel], self.deliver, state, store.lead, clock=now)
+        self._task = asyncio.create_task(self.supervisor.run())
+
+    async def deliver(self, envelope: Envelope, change: StateChange | None = None) -> Kept:
+        kept = await self._store.keep(envelope)
+        self.kept += 1
+        return kept
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._store.close()
 
 
 # -- Who is let in, and by whom ----------------------------------------------------------------------------------------

@@ -274,6 +274,23 @@ async def test_a_mail_that_cannot_be_moved_is_kept_once_and_its_uid_is_not_trust
     assert mailbox.bodies == [mail(1), mail(2)]
 
 
+async def test_a_server_that_says_it_has_moved_and_has_not() -> None:
+    async def trick(session: Session, tag: str, verb: str, words: list[str]) -> bool:
+        if verb == "UID MOVE":
+            await session.say(f"{tag} OK moved")
+        return verb == "UID MOVE"
+
+    async with stand_in() as server:
+        server.trick = trick
+        server.arrive(mail(1))
+        async with running(on(server)) as mailbox:
+            await until(lambda: server.asked.count("UID MOVE") >= 3)
+            assert "UID 1 (not_moved)" in mailbox.channel.remarks()[0]
+            server.arrive(mail(2))
+            await until(lambda: len(mailbox.kept) == 2)
+    assert mailbox.bodies == [mail(1), mail(2)] and mailbox.looks < 60
+
+
 async def test_a_mail_that_others_take_away_meanwhile_is_nobodys_trouble() -> None:
     async def vanishes(session: Session, tag: str) -> None:
         del lying(session.server, "INBOX")[1]
