@@ -59,6 +59,7 @@ _YEAR = re.compile(r"(?:19|20)\d\d\D|\d{1,2}/\d{1,2}/\d{2,4}")
 _TIME = re.compile(r"\d{1,2}[:：]\d{2}")
 _BEGINS = re.compile(r"(?:在|于|on\b|at\b|星期|周|(?:19|20)\d\d年\d{1,2}月\d{1,2}日\s)", re.IGNORECASE)
 _LATER = re.compile(r"\s[于在]\s?(?:19|20)\d\d年")
+_MARKS = re.compile(f"([{QUOTE}{UNQUOTE}{QUOTE_ON}])")
 #: He points to what he wrote further down.
 _POINTS = re.compile("见下|如下|下文|下面|下方|红字|红色|蓝字|逐条|文中|原文|below|inline|in red", re.IGNORECASE)
 
@@ -114,12 +115,14 @@ def _points_down(own: list[str]) -> bool:
 
 def _lines(text: str) -> tuple[list[str], list[bool]]:
     """The lines, and which of them the HTML marks as quoted; a line that is partly his is his."""
-    lines: list[str] = []
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if not _MARKS.search(text):
+        return lines, [False] * len(lines)
     quoted: list[bool] = []
     depth, on = 0, False
-    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+    for line in lines:
         inside = outside = False
-        for piece in re.split(f"([{QUOTE}{UNQUOTE}{QUOTE_ON}])", line):
+        for piece in _MARKS.split(line) if _MARKS.search(line) else (line,):
             if piece == QUOTE:
                 depth += 1
             elif piece == UNQUOTE:
@@ -128,9 +131,8 @@ def _lines(text: str) -> tuple[list[str], list[bool]]:
                 on = on or depth == 0
             elif piece.strip():
                 inside, outside = inside or bool(depth or on), outside or not (depth or on)
-        lines.append(re.sub(f"[{QUOTE}{UNQUOTE}{QUOTE_ON}]", "", line))
         quoted.append(inside and not outside)
-    return lines, quoted
+    return _MARKS.sub("", "\n".join(lines)).split("\n"), quoted
 
 
 def _with_text_marks(lines: list[str], marked: list[bool]) -> list[bool]:
@@ -199,12 +201,11 @@ def _is_header(lines: list[str], at: int) -> bool:
 
 def _attribution_end(lines: list[str], at: int) -> int | None:
     """Behind which line the attribution ends that begins at ``at``; None where there is none."""
-    joined = ""
     for end in range(at, min(len(lines), at + _FOLDED)):
         if len(lines[end]) > _LONGEST:
             return None
-        joined = f"{joined} {_bare(lines[end])}".strip()
-        if joined.endswith(_ENDS):
+        if _bare(lines[end]).endswith(_ENDS):
+            joined = " ".join(_bare(line) for line in lines[at : end + 1]).strip()
             return end + 1 if _is_attribution(joined) else None
     return None
 
