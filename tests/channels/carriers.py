@@ -172,12 +172,18 @@ async def replies(gateway: RunningGateway) -> list[tuple[str, str, str | None]]:
     return [tuple(row) for row in await gateway.node.store._database.read(read)]
 
 
-async def tell(gateway: RunningGateway, matter_id: UUID, text: str, ways: tuple[Way, ...] | None = None) -> str:
+async def tell(
+    gateway: RunningGateway,
+    matter_id: UUID,
+    text: str,
+    ways: tuple[Way, ...] | None = None,
+    kind: ReplyKind = ReplyKind.PROGRESS,
+) -> str:
     """The core tells about a matter, as the API does it - or on these ways; the state of the reply."""
     update_id = uuid_utils.compat.uuid7()
     binding = Binding(str(update_id), hashlib.sha256(text.encode()).digest())
-    told = Update(update_id, matter_id, ReplyKind.PROGRESS, "core", binding, gateway.node.clock(), {"text": text})
-    compose = composing(gateway.node.config, gateway.node.channels, ReplyKind.PROGRESS, text)
+    told = Update(update_id, matter_id, kind, "core", binding, gateway.node.clock(), {"text": text})
+    compose = composing(gateway.node.config, gateway.node.channels, kind, text)
     given = compose if ways is None else lambda *known: replace(compose(*known), ways=ways)
     answer = await gateway.node.store.tell(told, given)
     gateway.node.outward.ring()

@@ -33,11 +33,11 @@ class Town:
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def mail(
-        self, text: str, sender: str = CITIZEN, *, to: str = OURS, mail_from: str | None = None, **headers: str | None
+        self, text: str, by: str = CITIZEN, *, to: str = OURS, mail_from: str | None = None, **headers: str | None
     ) -> MailDelivery:
         """``in_reply_to=…`` becomes In-Reply-To; None leaves a header out."""
         usual: dict[str, str | None] = {
-            "From": f"市民 <{sender}>",
+            "From": f"市民 <{by}>",
             "To": to,
             "Subject": "路灯",
             "Date": format_datetime(datetime.now(UTC)),
@@ -49,7 +49,7 @@ class Town:
         usual["Message-ID"] = usual.pop("Message-Id", usual["Message-ID"])
         head = "".join(f"{name}: {value}\r\n" for name, value in usual.items() if value is not None)
         data = head.encode() + b"\r\n" + "\r\n".join((*text.splitlines(), "")).encode()
-        return MailDelivery("mailbox", sender if mail_from is None else mail_from, (to,), data)
+        return MailDelivery("mailbox", by if mail_from is None else mail_from, (to,), data)
 
     async def takes(self, *deliveries: MailDelivery) -> list[str]:
         """Deliver them; the outcome of every message so far, in order, once all is done and sent."""
@@ -66,9 +66,9 @@ class Town:
         assert not ack.ok, ack
         return ack
 
-    async def writes(self, text: str, sender: str = CITIZEN, **more: Any) -> str:
+    async def writes(self, text: str, by: str = CITIZEN, **more: Any) -> str:
         """The outcome of this mail."""
-        return (await self.takes(self.mail(text, sender, **more)))[-1]
+        return (await self.takes(self.mail(text, by, **more)))[-1]
 
     async def messages(self) -> list[Any]:
         wanted = select(MESSAGES).order_by(MESSAGES.c.received_at, MESSAGES.c.id)
@@ -86,10 +86,10 @@ class Town:
         """The last."""
         return (await self.gateway.matters())[-1]
 
-    async def told(self, text: str = "已派人维修。") -> Got:
+    async def told(self, text: str = "已派人维修。", kind: ReplyKind = ReplyKind.PROGRESS) -> Got:
         """What the core's word about the last matter became."""
         before = len(self.server.got)
-        await tell(self.gateway, (await self.matter()).matter_id, text)
+        await tell(self.gateway, (await self.matter()).matter_id, text, kind=kind)
         await self.gateway.settle()
         (got,) = self.server.got[before:]
         return got
