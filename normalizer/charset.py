@@ -49,10 +49,11 @@ _HIGH = re.compile(rb"[\x80-\xff]+")
 _FIRST_LEVEL = re.compile(rb"[\xb0-\xd7][\xa1-\xfe]")
 _CHINESE = re.compile("[\u2e80-\uffef]")
 
-#: RFC 2047 section 2 with RFC 2231 section 5's language; longer words than the 75 characters allowed are read, too.
-_WORD = re.compile(r"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?]*)\?=")
+#: RFC 2047 section 2 with RFC 2231 section 5's language; longer words than the 75 characters allowed are read, too,
+#: and the last of a header that was cut.
+_WORD = re.compile(r"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?(?:([^?]*)\?=|([^?\s]*)\??$)")
 #: Words with nothing but white space between them, which is not shown (RFC 2047 section 6.2).
-_RUN = re.compile(r"{0}(?:\s*{0})*+".format(r"=\?[^?\s*]{1,40}(?:\*[^?\s]{0,40})?\?[bBqQ]\?[^?]*\?="))
+_RUN = re.compile(r"{0}(?:\s*{0})*+".format(r"=\?[^?\s*]{1,40}(?:\*[^?\s]{0,40})?\?[bBqQ]\?(?:[^?]*\?=|[^?\s]*\??$)"))
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 
 
@@ -154,7 +155,7 @@ def _guess(data: bytes, names: tuple[str, ...]) -> str:
 
 def _decode_run(run: str) -> tuple[str, bool]:
     """Bytes of neighbours are joined before they are decoded: many mailers cut a character in two."""
-    words = [(charset.lower(), _word(encoding, text)) for charset, encoding, text in _WORD.findall(run)]
+    words = [(charset.lower(), _word(encoding, whole or cut)) for charset, encoding, whole, cut in _WORD.findall(run)]
     decoded = [decode(b"".join(map(itemgetter(1), some)), charset) for charset, some in groupby(words, itemgetter(0))]
     return "".join(text for text, _ in decoded), any(guessed for _, guessed in decoded)
 

@@ -28,6 +28,9 @@ MAX_MAILS = 3
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}", re.ASCII)
 _META = re.compile(rb"<meta[^>]{1,200}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
 _KINDS = {"image": AttachmentKind.IMAGE, "audio": AttachmentKind.VOICE, "video": AttachmentKind.VIDEO}
+_CHINESE, _ENOUGH = re.compile("[\u4e00-\u9fff]"), 4
+#: HTML by its first words, whatever its type says.
+_PAGE = re.compile(r"\s*<(?:!doctype html|html)\b", re.IGNORECASE)
 #: RFC 3676 section 4.4: the signature's delimiter is never flowed.
 _DELIMITER = "-- "
 
@@ -95,7 +98,7 @@ class Parts:
 
     def _text(self, part: Part) -> Words:
         words, html = self._decoded(part, part.content())
-        if html:
+        if html or _PAGE.match(words):
             self.note("mail_cut", len(words) > MAX_HTML)
             return Words(html_text(words[:MAX_HTML]), html=True)
         if "-----BEGIN PGP MESSAGE-----" in words:  # RFC 4880 section 6.2
@@ -121,7 +124,7 @@ class Parts:
         elif part.declared in ("message/rfc822", "message/global") and len(self.mails) < MAX_MAILS:
             self.mails.append(data)
         elif part.declared == "text/calendar":
-            self.said += invitation(self._decoded(part, data)[0])
+            self.said += [one for one in invitation(self._decoded(part, data)[0]) if one not in self.said]
         elif is_tnef(part.declared, name):
             self._unwrap(data, number)
         elif (seal := sealed(part.declared, part.parameter("smime-type"), name, data)) is not None:
@@ -171,12 +174,19 @@ class Parts:
 
 
 def _best(texts: list[Words]) -> list[Words]:
-    """Of alternatives the plain ones, unless they are empty; the HTML goes along, for it knows what is quoted."""
-    plain = [text for text in texts if not text.html]
+    """Of alternatives the plain ones, unless they hold none of the words; the HTML goes along: it knows what is quoted."""
+    plain, rich = ([text for text in texts if text.html == html] for html in (False, True))
     if not any(text.text.strip() for text in plain):
         return texts
-    twins = [text.text for text in texts if text.html]
-    return [replace(plain[0], twin=twins[0]), *plain[1:]] if len(twins) == 1 else plain
+    if _without_its_chinese(plain, rich):
+        return rich
+    return [replace(plain[0], twin=rich[0].text), *plain[1:]] if len(rich) == 1 else plain
+
+
+def _without_its_chinese(plain: list[Words], rich: list[Words]) -> bool:
+    """Programs that know no Chinese write ``????`` beside the HTML, or that an HTML reader is needed."""
+    said = "".join(text.text for text in plain)
+    return not _CHINESE.search(said) and sum(len(_CHINESE.findall(text.text)) for text in rich) >= _ENOUGH
 
 
 def unflowed(text: str, delete_space: bool) -> str:

@@ -71,7 +71,8 @@ WORDS = {
     "words around": (f"Re: {word('路灯'.encode(), 'utf-8')} ok", "Re: 路灯 ok"),
     "language": (f"=?utf-8*zh?B?{base64.b64encode('路灯'.encode()).decode()}?=", "路灯"),
     "underscore is a space": ("=?utf-8?Q?a_b?=", "a b"),
-    "no end": ("=?utf-8?B?5biC", "=?utf-8?B?5biC"),
+    "no end": ("=?utf-8?B?5biC", "市"),
+    "no end, and words": ("=?utf-8?B?5biC ok", "=?utf-8?B?5biC ok"),
     "none": ("路灯", "路灯"),
 }
 
