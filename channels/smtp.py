@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from typing import Annotated, ClassVar, Literal
+import ssl
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from channels.base import Deliver, State
 from channels.mailbox import MailChannel, MailSettings, PlainAddress
-from channels.smtp_session import Desk, LmtpSession, Session
+from channels.settings import LocalPath, Strict
+from channels.smtp_desk import Desk
+from channels.smtp_session import LmtpSession, Session
 
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):(\d{1,5})")
 
@@ -26,6 +29,32 @@ def _listen(value: str) -> str:
     if found is None or int(found[2]) > 65535:
         raise ValueError("write host:port")
     return value
+
+
+class SmtpTls(Strict):
+    """TLS by STARTTLS (RFC 3207), version 1.2 or later."""
+
+    certificate: LocalPath
+    """Our certificate and those between it and its authority (PEM)."""
+    key: LocalPath
+    """Its private key (PEM, without a password)."""
+    required: bool = False
+    """Refuse mail that comes without TLS."""
+
+    @model_validator(mode="after")
+    def _can_be_used(self) -> Self:
+        try:
+            self.context()
+        except OSError:  # ssl.SSLError is one
+            raise ValueError("certificate and key cannot be read, or do not belong together") from None
+        return self
+
+    def context(self) -> ssl.SSLContext:
+        """As the files are now. Raise OSError."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self.certificate, self.key, password="")
+        return context
 
 
 class SmtpSettings(MailSettings):
@@ -47,10 +76,20 @@ class SmtpSettings(MailSettings):
     """Sessions at a time."""
     connections_per_address: Annotated[int, Field(ge=1)] = 128
     """Sessions at a time from one address; the mail server in front has but one."""
+    mails_per_minute: Annotated[int, Field(ge=1)] = 6000
+    """Mails a minute from one address; generous, as the mail server in front has but one, and keeps what we put off."""
+    tls: SmtpTls | None = None
+    """STARTTLS; absent: not offered. Where mail crosses a network, set it here and in the server in front."""
     timeout_seconds: Annotated[float, Field(gt=0)] = 60
     """How long a session may be silent."""
     session_seconds: Annotated[float, Field(gt=0)] = 300
     """How long a session may last."""
+
+    @model_validator(mode="after")
+    def _lmtp_stays_at_home(self) -> Self:
+        if self.protocol == "lmtp" and self.tls and self.tls.required:
+            raise ValueError("tls.required goes with protocol: smtp; LMTP is for the server on the same machine")
+        return self
 
     @property
     def addresses(self) -> tuple[str, ...]:

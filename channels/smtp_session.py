@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import Counter, defaultdict
-from datetime import UTC, datetime
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict
+from functools import partial
+from typing import Any
 
-import structlog
 from aiosmtpd.lmtp import LMTP
-from aiosmtpd.smtp import MISSING, SMTP
+from aiosmtpd.smtp import SMTP, TLSSetupException, syntax
 
-from channels.base import Admission, Deliver
-from channels.errors import Unavailable
 from channels.mailbox import PLAIN_ADDRESS
-from normalizer.clean import single_line
-
-if TYPE_CHECKING:
-    from channels.smtp import Smtp
-
-log = structlog.get_logger(__name__)
+from channels.smtp_desk import Desk
 
 _PATH = re.compile(rf"TO: *(?:<{PLAIN_ADDRESS}>|{PLAIN_ADDRESS})(?: .*)?", re.IGNORECASE)
 #: A line end to some, not to SMTP.
@@ -29,113 +20,19 @@ _LONE = re.compile(r"\r(?!\n)|(?<!\r)\n")
 
 #: Commands of one kind in one session; a mail server in front sends many mails in one.
 _CALLS = {"*": 100, "NOOP": 10_000, "RSET": 10_000, "MAIL": 10_000, "DATA": 10_000, "RCPT": 100_000}
-#: What a refusal that aiosmtpd or we send begins with → the word it is counted under.
-_REASONS = {
-    "421 4.3.2": None,
-    "421 4.4.2": "timeout",
-    "421 4.7.0 Too many": "connections",
-    "421": "commands",
-    "451 4.3.0 Fault": "internal",
-    "451": "unavailable",
-    "452": "recipients",
-    "500 Line": "line",
-    "550 5.1.1": "relay",
-    "550 5.6.0": "bare_lf",
-    "552": "oversized",
-    "4": "command",
-    "5": "command",
-}
+#: The end of the data (RFC 5321 section 4.1.1.4), and how much is read at a time, bytes.
+_END, _BLOCK = b"\r\n.\r\n", 256 * 1024
 
 
-class Desk:
-    """What all sessions of one run share: aiosmtpd's handler, and the connections that are open."""
-
-    def __init__(self, channel: Smtp, deliver: Deliver) -> None:
-        self.channel, self.settings = channel, channel.settings
-        self._deliver = deliver
-        self._sessions: dict[Session, str] = {}
-        self._from: Counter[str] = Counter()
-
-    @cached_property
-    def hostname(self) -> str:
-        """What we greet with: the mailbox's domain; our own name is nobody's business."""
-        return self.settings.recipients[0].rpartition("@")[2]
-
-    def enter(self, session: Session, peer: str) -> bool:
-        """Admit a session unless there are too many, in all or from its address."""
-        full = len(self._sessions) >= self.settings.max_connections
-        if full or self._from[peer] >= self.settings.connections_per_address:
-            return False
-        self._sessions[session] = peer
-        self._from[peer] += 1
-        return True
-
-    def leave(self, session: Session) -> None:
-        """Forget a session that ended."""
-        peer = self._sessions.pop(session)
-        self._from[peer] -= 1
-        if not self._from[peer]:
-            del self._from[peer]
-
-    async def close(self) -> None:
-        """End every session; a mail not answered yet is not ours, and comes again."""
-        open_sessions = list(self._sessions)
-        for session in open_sessions:
-            session.hang_up("421 4.3.2 Shutting down")
-        await asyncio.gather(*(session.ended() for session in open_sessions))
-
-    def count(self, status: str) -> None:
-        """Count a refusal by what its answer begins with."""
-        reason = next((word for begin, word in _REASONS.items() if status.startswith(begin)), None)
-        if reason is not None:
-            self.channel.refused(reason)
-
-    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> Any:  # noqa: N802 - aiosmtpd's name
-        """Take mail for our own recipients, and no more of them than the limit."""
-        if len(envelope.rcpt_tos) >= self.settings.max_recipients:
-            return "452 4.5.3 Too many recipients"
-        return MISSING if self.channel.takes(address) else "550 5.1.1 No such mailbox here"
-
-    async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        """Keep the mail, then say 250."""
-        mail: bytes = envelope.original_content
-        if mail.count(b"\n") != mail.count(b"\r\n"):
-            # RFC 5321 section 2.3.8; servers that take it for a line end can be made to see two mails in one.
-            return "550 5.6.0 Line feed without carriage return"
-        admission = Admission(context=_context(session, envelope), apparent_sender=envelope.mail_from or "<>")
-        try:
-            await self._deliver(self.channel.envelope(mail, datetime.now(UTC), admission=admission))
-        except Exception as error:  # noqa: BLE001 - whatever it is: nothing was kept, so the mail must come again
-            return await self.handle_exception(error)
-        return "250 2.0.0 Kept"
-
-    async def handle_exception(self, error: Exception) -> str:
-        """Say that it may work later: the answer of aiosmtpd is permanent and tells of our inside."""
-        if isinstance(error, Unavailable):
-            return "451 4.3.0 Not kept, try again later"
-        log.error("smtp_failed", channel=self.channel.name, error=type(error).__name__)
-        return "451 4.3.0 Fault of ours, try again later"
-
-
-def _context(session: Any, envelope: Any) -> dict[str, str]:
-    sender = "" if envelope.mail_from == "<>" else envelope.mail_from
-    return {
-        "mail_from": single_line(sender),
-        "recipients": " ".join(dict.fromkeys(recipient.lower() for recipient in envelope.rcpt_tos)),
-        "peer": session.peer[0],
-        "helo": single_line(session.host_name),
-    }
-
-
-class _StrictReader:
-    """A command line ends with CR LF (RFC 5321 section 2.3.8); aiosmtpd takes a bare LF for one."""
-
-    def __init__(self, reader: asyncio.StreamReader) -> None:
-        self.read = reader.read
-        self._until = reader.readuntil
-
-    async def readuntil(self, separator: bytes = b"\r\n") -> bytes:
-        return await self._until(separator)
+def _too_long(mail: bytes, limit: int) -> bool:
+    """Whether a line is longer than ``limit`` bytes; looks at few places of a long mail."""
+    place = 0
+    while len(mail) - place > limit:
+        found = mail.rfind(b"\r\n", place, place + limit)
+        if found < 0:
+            return True
+        place = found + 2
+    return False
 
 
 class Session(SMTP):
@@ -162,11 +59,16 @@ class Session(SMTP):
             ident="12345",
             timeout=desk.settings.timeout_seconds,
             command_call_limit=_CALLS,
+            tls_context=desk.tls,
+            require_starttls=desk.tls_required,
             loop=asyncio.get_running_loop(),
         )
 
     def connection_made(self, transport: Any) -> None:
-        """Greet, or say that there are too many."""
+        """Greet, or say that there are too many; called again when TLS is on."""
+        if self._admitted:
+            super().connection_made(transport)
+            return
         self._admitted = self._desk.enter(self, (transport.get_extra_info("peername") or ("unknown",))[0])
         if not self._admitted:
             self._desk.count(status := "421 4.7.0 Too many connections")
@@ -181,6 +83,7 @@ class Session(SMTP):
         if self._end is not None:
             self._end.cancel()
         if self._admitted:
+            self._admitted = False
             self._desk.leave(self)
             super().connection_lost(error)
 
@@ -195,10 +98,12 @@ class Session(SMTP):
         """Say why and close; a peer that does not read is cut off."""
         self._desk.count(status)
         self.transport.write(f"{status}\r\n".encode())
-        if self.transport.get_write_buffer_size():
-            self.transport.abort()
+        # Below TLS: its own abort fails in Python 3.11, and its close waits 30 s for a peer that may say nothing.
+        line: Any = self._original_transport or self.transport
+        if self.transport.get_write_buffer_size() or line.get_write_buffer_size():
+            line.abort()
         else:
-            self.transport.close()
+            line.close()
 
     async def ended(self) -> None:
         """Return when the session's task has ended."""
@@ -209,6 +114,7 @@ class Session(SMTP):
         self._desk.count(status)
         await super().push(_LONE.sub("?", status).encode("ascii", "replace"))
 
+    @syntax("RCPT TO: <address>")
     async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
         """Refuse what is more than a plain address before aiosmtpd makes it look like one."""
         # aiosmtpd's parser drops a source route and unquotes, so that the handler would not see them.
@@ -217,12 +123,73 @@ class Session(SMTP):
             return
         await super().smtp_RCPT(arg)
 
+    @syntax("STARTTLS", when="tls_context")
+    async def smtp_STARTTLS(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
+        """Once: aiosmtpd would put TLS into TLS."""
+        if self._tls_protocol is not None:
+            await self.push("503 5.5.1 TLS is on already")
+            return
+        await super().smtp_STARTTLS(arg)
+        line: Any = self._original_transport
+        if line is not None and line.is_closing():  # we hung up before it was on, which asyncio takes for success
+            raise TLSSetupException
+
+    async def smtp_AUTH(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
+        """Nobody logs in here."""
+        del arg
+        await self.push("502 5.5.1 Not offered")
+
+    @syntax("DATA")
+    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
+        """Read the mail in blocks: aiosmtpd takes it line by line, and a large one holds up all others (bench/README.md)."""
+        if await self.check_helo_needed():
+            return
+        if not self.envelope.rcpt_tos or arg:
+            await self.push("501 Syntax: DATA" if arg else "503 Error: need RCPT command")
+            return
+        await self.push("354 End data with <CR><LF>.<CR><LF>")
+        mail = await self._mail()
+        if mail is None:
+            status = "552 5.3.4 Too much mail data"
+        elif _too_long(mail, self.line_length_limit):
+            status = "500 Line too long"
+        else:
+            self.envelope.content = self.envelope.original_content = mail
+            status = await self._desk.handle_DATA(self, self.session, self.envelope)
+        await self.push(status)
+        self.envelope = self._create_envelope()
+
+    async def _mail(self) -> bytes | None:
+        """All up to the end, without the dots before dots (RFC 5321 section 4.5.2); None when it is too large."""
+        limit = self._desk.settings.max_size
+        found, large, place = bytearray(b"\r\n"), False, 0
+        while (end := found.find(_END, place)) < 0:
+            if len(found) > limit + limit // 3 + len(_END):  # a third: every line could be a dot, sent as two
+                large = True
+                del found[: -len(_END)]
+            place = max(0, len(found) - len(_END) + 1)
+            block = await self._reader.read(_BLOCK)
+            if not block:
+                raise ConnectionResetError
+            found += block
+        self._unread(bytes(found[end + len(_END) :]))
+        del found[end + 2 :]
+        mail = bytes(found).replace(b"\r\n.", b"\r\n")[2:]
+        return None if large or len(mail) > limit else mail
+
+    def _unread(self, rest: bytes) -> None:
+        """What came with the end of the mail is commands; aiosmtpd too reaches into the buffer."""
+        reader: Any = self._reader
+        reader._buffer[:0] = rest  # noqa: SLF001 - asyncio has no other way
+
     def _timeout_cb(self) -> None:
         self.hang_up("421 4.4.2 Time is up")
 
     def _cb_client_connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        strict: Any = _StrictReader(reader)
-        super()._cb_client_connected(strict, writer)
+        # A command ends with CR LF (RFC 5321 section 2.3.8); aiosmtpd takes a bare LF for one.
+        strict: Any = reader
+        strict.readuntil = partial(type(reader).readuntil, reader, b"\r\n")
+        super()._cb_client_connected(reader, writer)
 
 
 class LmtpSession(Session, LMTP):
