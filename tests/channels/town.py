@@ -89,10 +89,14 @@ class Town:
     async def told(self, text: str = "已派人维修。", kind: ReplyKind = ReplyKind.PROGRESS) -> Got:
         """What the core's word about the last matter became."""
         before = len(self.server.got)
-        await tell(self.gateway, (await self.matter()).matter_id, text, kind=kind)
-        await self.gateway.settle()
+        await self.tells(text, kind)
         (got,) = self.server.got[before:]
         return got
+
+    async def tells(self, text: str, kind: ReplyKind = ReplyKind.PROGRESS) -> None:
+        """The core's word about the last matter is out, whatever becomes of it."""
+        await tell(self.gateway, (await self.matter()).matter_id, text, kind=kind)
+        await self.gateway.settle()
 
     @property
     def acknowledged(self) -> list[Got]:
