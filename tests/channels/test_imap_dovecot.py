@@ -17,7 +17,7 @@ from channels.base import StateChange
 from channels.errors import ChannelError
 from channels.imap import Imap
 from channels.imap_line import Client
-from channels.recount import Unanswered
+from channels.recount import Listed, Period, Unanswered
 from gateway.clock import now
 from gateway.outward import ChannelState
 from gateway.recount import compare
@@ -255,17 +255,15 @@ async def test_what_lies_in_the_mailbox_is_counted_again(dovecot: Dovecot, start
         found = (await compare(node.store, node.channels, node.clock()))["imap"]
         assert (found.missing, found.ours, found.unsettled) == (["UID 5 in Done", "UID 6 in Done"], 3, 1)
     dovecot.put(mail(10), at=hour)
-    told = [one async for one in gateway.channel("imap").recount(_day(), _none())]
+    day = Period(datetime.now(UTC) - timedelta(days=1), datetime.now(UTC))
+    told = [one async for one in gateway.channel("imap").recount(day, _none())]
     assert "UID 5 in INBOX" in str(told) and "Waiting(number=1" in str(told), told
+    recent = Period(datetime.now(UTC) - timedelta(minutes=30), datetime.now(UTC))
+    told = [one async for one in gateway.channel("imap").recount(recent, _none())]
+    assert [one.name for one in told if isinstance(one, Listed)] == ["UID 5 in INBOX", "UID 8 in Done"]
     dovecot.kill()
     with pytest.raises(Unanswered, match="Connection refused"):
-        [one async for one in gateway.channel("imap").recount(_day(), _none())]
-
-
-def _day() -> Any:
-    from channels.recount import Period  # noqa: PLC0415
-
-    return Period(datetime.now(UTC) - timedelta(days=1), datetime.now(UTC))
+        [one async for one in gateway.channel("imap").recount(day, _none())]
 
 
 async def _none() -> Any:

@@ -179,6 +179,19 @@ async def test_one_mail_that_cannot_be_fetched(
     assert mailbox.channel.remarks() == () and lying(server, "INBOX") == {}
 
 
+async def test_what_is_announced_too_large_is_not_waited_for() -> None:
+    async def announces(session: Session, _tag: str) -> None:
+        await session.say("* 1 FETCH (UID 1 BODY[]<0> {4294967296}")
+        await asyncio.sleep(30)
+
+    async with stand_in() as server:
+        server.arrive(mail(1))
+        server.trick = first_fetches(1, announces)
+        async with running(on(server)) as mailbox:
+            await until(lambda: mailbox.kept)
+    assert words(mailbox) == {"cut"}
+
+
 class memory_within:  # noqa: N801 - reads as a word
     """The peak of this process grows by less than so many megabytes within the block."""
 
@@ -318,6 +331,7 @@ async def test_of_a_mail_that_is_too_large_the_beginning_is_kept_and_all_of_it_s
             await until(lambda: len(lying(server, "Done")) == 2)
     assert mailbox.bodies == [large[: 1024 * 1024], mail(2)]
     assert [envelope.flags for envelope in mailbox.kept] == [("oversized",), ()]
+    assert server.asked.count("UID FETCH") == 3, "no more of it is fetched"
     assert lying(server, "Done")[1].data == large
 
 
