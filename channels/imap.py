@@ -183,8 +183,10 @@ class Imap(MailChannel[ImapSettings]):
         return self.envelope(raw, datetime.now(UTC), admission=found)
 
     async def probe(self) -> Probed:
-        """Log in and look; nothing is changed."""
-        settings = self.settings
+        """Log in and look; nothing is changed. Where it answers, by that server too."""
+        settings, answering = self.settings, await super().probe()
+        if answering.wrong is not None:
+            return answering
         try:
             async with self._session() as line:
                 waits, has_done = await look(line, settings)

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -173,7 +173,9 @@ class Queue:
         raw, flags = await self._fetch(place, size)
         mark = await self._line.step(lambda _: hashlib.sha256(raw).digest())
         if self._memory.kept.get(place) != mark:
-            await self._deliver(self._channel.mail(raw, flags, f"{place.validity}/{place.uid}"))
+            envelope = self._channel.mail(raw, flags, f"{place.validity}/{place.uid}")
+            found = await self._channel.looked_up(raw, envelope.context)
+            await self._deliver(replace(envelope, context={**envelope.context, **found}))
             self._memory.kept[place] = mark
             self._channel.progressed()
         await self._move(place.uid)

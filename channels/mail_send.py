@@ -7,7 +7,7 @@ import contextlib
 import re
 import ssl
 from base64 import encodebytes
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
@@ -115,6 +115,15 @@ def signed(content: bytes, key: Dkim | None) -> bytes:
 async def submit(post: Post, server: Submission, key: Dkim | None, helo: str) -> Sent:
     """Give it to the server. Raise NotSent, Undeliverable or Uncertain."""
     content = await asyncio.to_thread(signed, post.content, key)
+    async with session(server, helo) as client:
+        await _addressed(client, post)
+        await _given(client, content)
+    return Sent(post.message_id)
+
+
+@contextlib.asynccontextmanager
+async def session(server: Submission, helo: str) -> AsyncIterator[aiosmtplib.SMTP]:
+    """A session in which we are let in. Raise NotSent."""
     client = aiosmtplib.SMTP(
         hostname=server.host,
         port=server.port,
@@ -126,13 +135,11 @@ async def submit(post: Post, server: Submission, key: Dkim | None, helo: str) ->
     )
     try:
         await _let_in(client, server)
-        await _addressed(client, post)
-        await _given(client, content)
+        yield client
     finally:
         with contextlib.suppress(aiosmtplib.SMTPException, OSError):
             await client.quit(timeout=1.0)
         client.close()
-    return Sent(post.message_id)
 
 
 async def _let_in(client: aiosmtplib.SMTP, server: Submission) -> None:

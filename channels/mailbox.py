@@ -10,11 +10,11 @@ from typing import Annotated, ClassVar, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from channels.base import Channel, File, State
-from channels.errors import Malformed, Undeliverable
+from channels.base import Channel, File, Probed, State
+from channels.errors import Malformed, NotSent, Undeliverable
 from channels.mail_letter import Letter, tags_in, untagged
 from channels.mail_lookup import Names
-from channels.mail_send import compose, submit
+from channels.mail_send import compose, session, submit
 from channels.mail_settings import Dkim, Submission, below
 from channels.mail_trust import Trust, trust
 from channels.settings import ChannelSettings
@@ -106,11 +106,25 @@ class MailChannel(Channel[M]):
         del state
         if self.settings.outgoing is None:
             raise Undeliverable("unsupported")
-        ours = self.settings.addresses
-        post = compose(
-            outgoing, ours, self.settings.outgoing.from_name, datetime.now(UTC), tags=self.settings.reply_tags
-        )
-        return await submit(post, self.settings.outgoing, self.settings.dkim, ours[0].rpartition("@")[2])
+        ours, server = self.settings.addresses, self.settings.outgoing
+        post = compose(outgoing, ours, server.from_name, datetime.now(UTC), tags=self.settings.reply_tags)
+        return await submit(post, server, self.settings.dkim, self._domain)
+
+    @property
+    def _domain(self) -> str:
+        """What we call ourselves to other servers."""
+        return self.settings.addresses[0].rpartition("@")[2]
+
+    async def probe(self) -> Probed:
+        """Log in where our answers go; nothing is sent."""
+        server = self.settings.outgoing
+        if server is None:
+            return Probed()
+        try:
+            async with session(server, self._domain):
+                return Probed()
+        except NotSent as error:
+            return Probed(wrong=f"outgoing {server.host}:{server.port}: {error.reason}")
 
     def carried(self, envelope: Envelope) -> Mapping[str, File]:
         """The attachments, found as ``parse`` found them."""

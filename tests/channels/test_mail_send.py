@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from channels import mail_send
+from channels.base import Probed
 from channels.errors import ChannelError, NotSent, Uncertain, Undeliverable
 from channels.mail_letter import MOST_REFERENCES, Letter, tagged, tags_in, untagged
 from channels.smtp import Smtp, SmtpSettings
@@ -337,6 +338,14 @@ async def test_tls_with_a_password(tls: str, tmp_path: Path) -> None:
         with pytest.raises(NotSent, match="certificate"):
             await channel(ours).send(reply(), NOWHERE)
         assert len(server.got) == 1
+
+
+async def test_check_live_logs_in_and_sends_nothing() -> None:
+    async with MailServer().running() as server:
+        assert await channel(server.settings).probe() == Probed() == await channel(None).probe()
+        assert server.got == []
+        gone = server.settings
+    assert (await channel(gone).probe()).wrong == f"outgoing 127.0.0.1:{server.port}: connect"
 
 
 async def test_a_server_without_starttls_gets_nothing() -> None:

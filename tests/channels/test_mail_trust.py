@@ -16,12 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels import mail_lookup
+from channels.base import Admission
+from channels.imap import Imap, ImapSettings
 from channels.mail_lookup import Names
 from channels.mail_settings import Dkim
 from channels.mail_trust import RECORDS, SPF, header_fields, server_results, trust
+from channels.smtp import Smtp, SmtpSettings
 from normalizer.model import Assurance
 from tests.channels.mailroom import dkim_record, rsa_pem
 from tests.channels.names import Table, naming
+from tests.channels.smtp_line import running, session
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 OURS, CITIZEN = ("mx.example.gov.cn",), "zhang@example.net"
@@ -340,3 +344,56 @@ async def test_a_resolver_that_fails_proves_nothing_and_loses_nothing() -> None:
     names = Names(Broken(configure=False))
     assert await names.looked_up(signed(), {}) == {}
     names.close()
+
+
+# -- By every road -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_mail_that_just_comes_is_looked_up_and_then_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = signed()
+    async with naming(keys() | policy()) as (resolver, asked):
+        monkeypatch.setattr(mail_lookup, "_system", lambda: resolver)
+        async with running(check_here=True) as mailbox, session(mailbox) as line:
+            await line.say(f"MAIL FROM:<{CITIZEN}>", f"RCPT TO:<{mailbox.channel.settings.recipients[0]}>")
+            assert (await line.data(raw)).startswith("250")
+        (envelope,) = mailbox.kept
+        await mailbox.channel.close()
+    assert asked == ["TXT s1._domainkey.example.net", "TXT _dmarc.example.net"]
+    (message,) = mailbox.channel.parse(envelope)
+    assert message.sender.assurance is VERIFIED and message.flags == ("dkim_pass", "dmarc_pass")
+
+
+async def test_a_silent_name_server_does_not_keep_a_mail_from_being_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail_lookup, "ALL_SECONDS", 0.3)
+    async with naming({}, silent=True) as (resolver, _):
+        monkeypatch.setattr(mail_lookup, "_system", lambda: resolver)
+        async with running(check_here=True) as mailbox, session(mailbox) as line:
+            await line.say(f"MAIL FROM:<{CITIZEN}>", f"RCPT TO:<{mailbox.channel.settings.recipients[0]}>")
+            started = time.monotonic()
+            assert (await line.data(signed())).startswith("250")
+            assert time.monotonic() - started < 1.5
+        (message,) = mailbox.channel.parse(mailbox.kept[0])
+        await mailbox.channel.close()
+    assert message.sender.assurance is SPOOFABLE
+
+
+async def test_the_same_mail_by_smtp_and_by_imap_is_one_message_and_as_sure() -> None:
+    """What identifies it, and what it leads to, does not depend on the road."""
+    address = "mayor@example.gov.cn"
+    ours: dict[str, Any] = {"trusted_authserv_ids": OURS, "recipients": [address]}
+    box = {
+        "host": "x",
+        "port": 993,
+        "username": address,
+        "password": "geheim-4711",
+        "folder": "INBOX",
+        "done_folder": "Done",
+    }
+    by_imap = Imap("letters", ImapSettings.model_validate(box | ours))
+    by_smtp = Smtp("mailbox", SmtpSettings.model_validate({"listen": "127.0.0.1:0"} | ours))
+    tagged = f"mayor+{'a' * 48}@example.gov.cn"
+    raw = mail(ar(PASS), f"To: {tagged}", "Message-ID: <1@example.net>", "Return-Path: <zhang@example.net>")
+    admission = Admission(context={"mail_from": CITIZEN, "recipients": tagged, "peer": "127.0.0.1", "helo": "x"})
+    (one,) = by_smtp.parse(by_smtp.envelope(raw, NOW, admission=admission))
+    (other,) = by_imap.parse(by_imap.mail(raw, (), "1/1"))
+    assert one == other and one.thread == (f"<{'a' * 48}@example.gov.cn>",) and one.sender.assurance is VERIFIED
