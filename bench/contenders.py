@@ -64,12 +64,18 @@ def serving(
     """The server's process and port, once it answers; killed at the end with all that it started."""
     port = free_port()
     (folder / "config.yaml").write_text(yaml.safe_dump(settings(port, store_url)), encoding="utf-8")
+    with started(contender.command(folder, port), folder, port) as process:
+        yield process, port
+
+
+@contextlib.contextmanager
+def started(command: list[str], folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The process of a command that listens on the port, once it does; killed at the end with all that it started."""
     with (folder / "log").open("wb") as log:
-        command = contender.command(folder, port)
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
     try:
         _await(process, port, folder / "log")
-        yield process, port
+        yield process
     finally:
         kill(process)
 

@@ -1,0 +1,335 @@
+"""How fast is a mail taken, and does a large one hold up the next? Run: make bench (SHORT=1 for CI).
+
+The mailbox keeps each mail on disk before it says 250; a bare aiosmtpd keeps nothing. bench/README.md explains the table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import smtplib
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import yaml
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from bench.contenders import ROOT, circumstances, free_port, kill, started
+from store.opening import open_store
+
+RESULTS = ROOT / "bench" / "results" / "mail.json"
+OURS = "mayor@example.gov.cn"
+#: Bytes of a mail, and sessions at a time.
+SIZE, SESSIONS = 5_000, 32
+#: The mailbox must take this share of the bare sink's mails a second; a large mail may delay the next by so many seconds.
+TARGET, DELAY = 0.8, 1.0
+LARGE = 24 * 1024 * 1024
+#: How smtp-source goes about it: a connection for each mail, or one for many.
+WAYS: dict[str, tuple[str, ...]] = {"a session each": (), "sessions kept": ("-d",)}
+_GIVE_UP = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much to send."""
+
+    rounds: int
+    mails: int
+    large: int
+
+
+FULL, SHORT = Plan(rounds=5, mails=4_000, large=5), Plan(rounds=1, mails=640, large=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One contender in one round."""
+
+    contender: str
+    way: str
+    mails_per_second: float
+    #: The sink's just before, as the yardstick.
+    ratio: float
+    #: Envelopes that the store holds after SIGKILL, less than were acknowledged.
+    missing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """What one large mail does to the mails beside and behind it, seconds."""
+
+    #: Acknowledgement of a small mail: alone, and the slowest while the large one came and was kept.
+    ack_alone: float
+    ack_beside: float
+    #: From acknowledgement to the core: alone, and sent as soon as the large one was acknowledged.
+    matter_alone: float
+    matter_behind: float
+
+
+@contextmanager
+def mailbox(folder: Path, role: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The gateway with a mailbox only; ``role``: the edge alone, or all."""
+    port = free_port()
+    document = {
+        "server": {"listen": "127.0.0.1:0", "public_url": "https://hotline.example"},
+        "store": {"url": "sqlite:///gateway.db", "files": "files", "journal": "journal"},
+        "keys": {"file": "keys.json"},
+        "core": {"sink": "file", "path": "events.jsonl"},
+        "dedupe": {"settle_seconds": 0},
+        "channels": {
+            "mailbox": {
+                "kind": "smtp",
+                "listen": f"127.0.0.1:{port}",
+                "recipients": [OURS],
+                "mails_per_minute": 10_000_000,  # the limit is not what is measured
+            }
+        },
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    config = str(folder / "config.yaml")
+    rest = {"edge": ["bench.edge", config], "whole": ["gateway.cli", "serve", "--config", config]}[role]
+    with started([sys.executable, "-m", *rest], folder, port) as process:
+        yield process, port
+
+
+@contextmanager
+def sink(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Bare aiosmtpd."""
+    port = free_port()
+    with started([sys.executable, "-m", "bench.sink", str(port)], folder, port) as process:
+        yield process, port
+
+
+def flood(port: int, mails: int, way: str) -> float:
+    """Mails a second, by Postfix' smtp-source, which ends when each is acknowledged."""
+    program = shutil.which("smtp-source") or "/usr/sbin/smtp-source"
+    sent = ["-s", str(SESSIONS), "-m", str(mails), "-l", str(SIZE), "-f", "citizen@example.net", "-t", OURS]
+    command = [program, *WAYS[way], *sent, f"127.0.0.1:{port}"]
+    subprocess.run(
+        [*command[:-1][: command.index("-m") + 1], str(SESSIONS * 4), *command[command.index("-m") + 2 :]], check=True
+    )
+    began = time.monotonic()
+    subprocess.run(command, check=True)
+    return mails / (time.monotonic() - began)
+
+
+def measure(folder: Path, way: str, plan: Plan) -> list[Figures]:
+    """The sink, then the mailbox, which is killed and opened again."""
+    folder.mkdir()
+    with sink(folder) as (_, port):
+        bare = flood(port, plan.mails, way)
+    with mailbox(folder, "edge") as (process, port):
+        rate = flood(port, plan.mails, way)
+        kill(process)
+    missing = plan.mails + SESSIONS * 4 - asyncio.run(_kept(folder))
+    return [Figures("bare", way, bare, 1), Figures("mailbox", way, rate, rate / bare, max(0, missing))]
+
+
+async def _kept(folder: Path) -> int:
+    store = await open_store(f"sqlite:///{folder / 'gateway.db'}", folder / "keys.json")
+    try:
+        return (await store.reconcile()).envelopes
+    finally:
+        await store.close()
+
+
+# -- A large mail ------------------------------------------------------------------------------------------------------
+
+
+def mail(text: str, attached: int = 0) -> bytes:
+    """A mail, with so many bytes of base64 attached."""
+    head = f"From: citizen-{text}@example.net\r\nMessage-ID: <{text}@example.net>\r\nSubject: {text}\r\nMIME-Version: 1.0\r\n"
+    if not attached:
+        return f"{head}\r\n{text}\r\n".encode()
+    line = b"QUJD" * 19 + b"\r\n"
+    parts = (
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nsee below\r\n--b\r\nContent-Type: image/png\r\n"
+    )
+    body = b"Content-Transfer-Encoding: base64\r\n\r\n" + line * (attached // len(line)) + b"--b--\r\n"
+    return f"{head}{parts}".encode() + body
+
+
+class Citizen:
+    """One session that stays open."""
+
+    def __init__(self, port: int) -> None:
+        self._line = smtplib.SMTP("127.0.0.1", port, local_hostname="citizen.example", timeout=_GIVE_UP)
+        self._line.ehlo()
+
+    def send(self, raw: bytes) -> float:
+        """Seconds until it is acknowledged."""
+        began = time.monotonic()
+        self._line.mail("citizen@example.net", ["BODY=8BITMIME"])
+        self._line.rcpt(OURS)
+        code, text = self._line.data(raw)
+        if code != 250:
+            raise RuntimeError(f"{code} {text!r}")
+        return time.monotonic() - began
+
+
+def delays(folder: Path, number: int, port: int) -> Delays:
+    """One large mail, others beside and behind it."""
+    large, small = Citizen(port), Citizen(port)
+    alone = max(small.send(mail(f"alone{number}x{turn}")) for turn in range(20))
+    matter_alone = _filed(folder, f"alone{number}x19")
+    took: list[float] = []
+    sending = threading.Thread(target=lambda: took.append(large.send(mail(f"large{number}", LARGE))))
+    sending.start()
+    beside = [small.send(mail(f"beside{number}x0"))]
+    while sending.is_alive():
+        beside.append(small.send(mail(f"beside{number}x{len(beside)}")))
+        time.sleep(0.005)
+    if not took:
+        raise RuntimeError("the large mail was not taken")
+    beside.append(small.send(mail(f"behind{number}")))
+    return Delays(alone, max(beside), matter_alone, _filed(folder, f"behind{number}"))
+
+
+def _filed(folder: Path, text: str) -> float:
+    """Seconds from now until the core has the matter of that subject."""
+    began, wanted, events = time.monotonic(), f'"title":"{text}"'.encode(), folder / "events.jsonl"
+    place, tail = 0, b""
+    while time.monotonic() - began < _GIVE_UP:
+        if events.exists():
+            with events.open("rb") as file:
+                file.seek(place)
+                new = file.read()
+            place, tail = place + len(new), (tail + new)[-len(new) - 1000 :]
+            if wanted in tail.replace(b": ", b":"):
+                return time.monotonic() - began
+        time.sleep(0.005)
+    raise RuntimeError(f"no matter came of {text}")
+
+
+def large(folder: Path, plan: Plan) -> list[Delays]:
+    """Several large mails, one after the other, on a whole gateway."""
+    folder.mkdir()
+    with mailbox(folder, "whole") as (_, port):
+        warm = Citizen(port)
+        warm.send(mail("warm"))
+        _filed(folder, "warm")
+        return [delays(folder, number, port) for number in track(range(plan.large), "large mails", transient=True)]
+
+
+# -- The tables --------------------------------------------------------------------------------------------------------
+
+
+def ratios(found: Sequence[Figures], way: str) -> list[float]:
+    """The mailbox's, of all rounds."""
+    return [figures.ratio for figures in found if figures.way == way and figures.contender == "mailbox"]
+
+
+def rates(found: Sequence[Figures]) -> Table:
+    """Medians of the rounds; of the ratio also the least and the most."""
+    shown = Table(title=f"Mails of {SIZE} bytes, {SESSIONS} sessions", box=SIMPLE)
+    for column in ("way", "bare, mails/s", "mailbox, mails/s", "ratio", "missing after SIGKILL"):
+        shown.add_column(column, justify="left" if column == "way" else "right", no_wrap=True)
+    for way in WAYS:
+        of = {name: [f for f in found if (f.way, f.contender) == (way, name)] for name in ("bare", "mailbox")}
+        found_ratios = ratios(found, way)
+        shown.add_row(
+            way,
+            *(f"{median(f.mails_per_second for f in of[name]):,.0f}" for name in ("bare", "mailbox")),
+            f"{median(found_ratios):.2f} ({min(found_ratios):.2f}-{max(found_ratios):.2f})",
+            str(sum(f.missing for f in of["mailbox"])),
+        )
+    return shown
+
+
+def held_up(found: Sequence[Delays]) -> Table:
+    """The worst of all large mails."""
+    shown = Table(title=f"Beside and behind a mail of {LARGE // 1024**2} MiB, seconds", box=SIMPLE)
+    for column in ("of a small mail", "alone", "with the large one", "delayed by at most"):
+        shown.add_column(column, justify="left" if column.startswith("of") else "right", no_wrap=True)
+    ack, matter = worst(found)
+    shown.add_row("acknowledgement", *_row([d.ack_alone for d in found], [d.ack_beside for d in found]), f"{ack:.3f}")
+    shown.add_row("matter", *_row([d.matter_alone for d in found], [d.matter_behind for d in found]), f"{matter:.3f}")
+    return shown
+
+
+def _row(alone: list[float], beside: list[float]) -> tuple[str, str]:
+    return f"{median(alone):.3f}", f"{median(beside):.3f}"
+
+
+def worst(found: Sequence[Delays]) -> tuple[float, float]:
+    """The longest delay of an acknowledgement and of a matter, seconds."""
+    return max(d.ack_beside - d.ack_alone for d in found), max(d.matter_behind - d.matter_alone for d in found)
+
+
+def complaints(found: Sequence[Figures], delayed: Sequence[Delays], *, short: bool) -> list[str]:
+    """What makes the run fail: a lost mail always; the rest in a full run only."""
+    lost = [f"{f.missing} acknowledged mails are not in the store" for f in found if f.missing]
+    slow = [
+        f"{way}: ratio {median(ratios(found, way)):.2f} is below {TARGET}"
+        for way in WAYS
+        if median(ratios(found, way)) < TARGET
+    ]
+    late = [f"a large mail delays the next by {one:.2f} s" for one in worst(delayed) if one > DELAY]
+    return lost if short else lost + slow + late
+
+
+def run(plan: Plan) -> tuple[list[Figures], list[Delays]]:
+    """All rounds, interleaved, then the large mails."""
+    found: list[Figures] = []
+    (ROOT / "var").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "var") as name:
+        folder = Path(name)
+        turns = [(number, way) for number in range(plan.rounds) for way in WAYS]
+        for number, way in track(turns, "measuring", transient=True):
+            found += measure(folder / f"{number}-{way.replace(' ', '-')}", way, plan)
+        return found, large(folder / "large", plan)
+
+
+def write(found: Sequence[Figures], delayed: Sequence[Delays], *, short: bool) -> None:
+    """bench/results/mail.json."""
+    ack, matter = worst(delayed)
+    document: dict[str, Any] = {
+        **circumstances(),
+        "short": short,
+        "ratio_to_bare": {way: round(median(ratios(found, way)), 3) for way in WAYS},
+        "large_megabytes": LARGE // 1024**2,
+        "large_delays_ack_seconds": round(ack, 3),
+        "large_delays_matter_seconds": round(matter, 3),
+        "rounds": [_rounded(asdict(f)) for f in found],
+        "large": [_rounded(asdict(d)) for d in delayed],
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def _rounded(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in fields.items()}
+
+
+def main() -> int:
+    """Measure, print, write; 1 when a mail was lost, or a full run finds the mailbox too slow."""
+    short = os.environ.get("SHORT") == "1"
+    out = Console(width=110)
+    if not (shutil.which("smtp-source") or Path("/usr/sbin/smtp-source").exists()):
+        out.print("smtp-source is missing: it comes with Postfix")
+        return 1
+    found, delayed = run(SHORT if short else FULL)
+    out.print(rates(found), held_up(delayed))
+    write(found, delayed, short=short)
+    wrong = complaints(found, delayed, short=short)
+    for sentence in wrong:
+        out.print(f"[red]✗[/red] {sentence}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
