@@ -105,6 +105,8 @@ class Session:
         self.server, self.reader, self.writer = server, reader, writer
         self.folder: Folder | None = None
         self._literal = b""
+        #: The folder's next UID when the client was last told how many mails there are.
+        self._told = 0
 
     async def run(self) -> None:
         """Greet and serve until the other side goes."""
@@ -164,6 +166,7 @@ class Session:
 
     async def _do_noop(self) -> None:
         if self.folder is not None:
+            self._told = self.folder.next_uid
             await self.say(f"* {len(self.folder.mails)} EXISTS")
 
     async def _do_logout(self) -> None:
@@ -182,8 +185,8 @@ class Session:
         if (folder := self.server.folders.get(name)) is None:
             return "NO no such folder"
         self.folder = folder
+        await self._do_noop()
         await self.say(
-            f"* {len(folder.mails)} EXISTS",
             "* 0 RECENT",
             r"* FLAGS (\Deleted \Seen)",
             f"* OK [UIDVALIDITY {folder.validity}] yes",
@@ -232,7 +235,10 @@ class Session:
         try:
             while not done.done():
                 changed = asyncio.ensure_future(self.server.changed.wait())
-                await asyncio.wait({done, changed}, return_when=asyncio.FIRST_COMPLETED)
+                if (
+                    self.folder is None or self.folder.next_uid == self._told
+                ):  # else: since the last word, not since now
+                    await asyncio.wait({done, changed}, return_when=asyncio.FIRST_COMPLETED)
                 changed.cancel()
                 if not done.done():
                     await self._do_noop()

@@ -526,6 +526,17 @@ async def test_mail_is_found_however_the_server_idles(
     assert words(mailbox) == expected
 
 
+async def test_mail_that_comes_between_the_look_and_idle_is_not_waited_for() -> None:
+    async def trick(session: Session, _tag: str, verb: str, _words: list[str]) -> bool:
+        if verb == "IDLE" and "UID MOVE" not in session.server.asked:
+            session.server.arrive(mail(1))
+        return False
+
+    async with stand_in() as server, running(on(server, poll_seconds=600, alarm_minutes=20)) as mailbox:
+        server.trick = trick
+        await until(lambda: mailbox.kept)
+
+
 async def test_a_dead_peer_is_noticed_while_idling() -> None:
     """imapclient's own idle_check says "nothing" at once, for ever."""
     async with stand_in() as server, running(on(server, poll_seconds=600, alarm_minutes=20)) as mailbox:
