@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from channels.simulated import Ack, MailDelivery
@@ -104,24 +105,29 @@ class Town:
 
 
 @asynccontextmanager
-async def town(
-    start_gateway: Start, *, acknowledge: bool = True, others: bool = False, **mailbox: Any
-) -> AsyncIterator[Town]:
-    """``mailbox``: further settings of it; ``others``: keep the other channels."""
+async def town(start_gateway: Start, *, acknowledge: bool = True, **mailbox: Any) -> AsyncIterator[Town]:
+    """``mailbox``: further settings of it."""
     async with MailServer().running() as server:
 
         def change(document: dict[str, Any]) -> None:
             ours = document["channels"]["mailbox"] | {"outgoing": server.settings} | mailbox
-            document["channels"] = (document["channels"] if others else {}) | {"mailbox": ours}
+            document["channels"] = {"mailbox": ours}
             document["replies"] = {"acknowledge": acknowledge}
 
         async with start_gateway(change) as gateway:
             yield Town(gateway, server)
 
 
-def kinds(rows: list[Any]) -> list[ReplyKind]:
-    """Of replies."""
-    return [ReplyKind(row.kind) for row in rows]
+@pytest.fixture
+async def place(start_gateway: Start) -> AsyncIterator[Town]:
+    """One that acknowledges."""
+    async with town(start_gateway) as found:
+        yield found
+
+
+def changed(text: str) -> str:
+    """Another letter in the middle."""
+    return text[:20] + ("a" if text[20] != "a" else "b") + text[21:]
 
 
 def report(to: str, recipient: str, status: str, returned: Mapping[str, str], *, action: str = "failed") -> bytes:
