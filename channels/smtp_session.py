@@ -12,9 +12,12 @@ from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, TLSSetupException, syntax
 
 from channels.mailbox import PLAIN_ADDRESS
-from channels.smtp_desk import Desk
+from channels.smtp_desk import Desk, names_of
 
 _PATH = re.compile(rf"TO: *(?:<{PLAIN_ADDRESS}>|{PLAIN_ADDRESS})(?: .*)?", re.IGNORECASE)
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+#: What nearly every sender and recipient is (RFC 5321 section 4.1.2, Mailbox, without quotes and literals).
+_USUAL = re.compile(rf"<({_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>(.*)", re.DOTALL)
 #: A line end to some, not to SMTP.
 _LONE = re.compile(r"\r(?!\n)|(?<!\r)\n")
 
@@ -63,6 +66,10 @@ class Session(SMTP):
             require_starttls=desk.tls_required,
             loop=asyncio.get_running_loop(),
         )
+
+    def __dir__(self) -> tuple[str, ...]:
+        """Likewise, as in :class:`channels.smtp_desk.Desk`."""
+        return names_of(type(self), "smtp_")
 
     def connection_made(self, transport: Any) -> None:
         """Greet, or say that there are too many; called again when TLS is on."""
@@ -181,6 +188,11 @@ class Session(SMTP):
         """What came with the end of the mail is commands; aiosmtpd too reaches into the buffer."""
         reader: Any = self._reader
         reader._buffer[:0] = rest  # noqa: SLF001 - asyncio has no other way
+
+    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
+        """The address and what follows it; aiosmtpd's parser takes 0.2 ms for each, half of what a mail costs."""
+        usual = _USUAL.fullmatch(arg)
+        return (usual[1], usual[2]) if usual else super()._getaddr(arg)
 
     def _timeout_cb(self) -> None:
         self.hang_up("421 4.4.2 Time is up")
