@@ -8,9 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
+from channels import imap, imap_line, imap_queue
 from channels.base import StateChange
+from channels.errors import ChannelError
 from channels.imap import Imap, ImapSettings
-from channels.simulated.imap_server import StandInMailServer
+from channels.simulated.imap_server import Mail, Session, StandInMailServer
 from normalizer.model import Envelope, Kept
 from tests.dovecot import PASSWORD, USERNAME, Dovecot
 
@@ -112,3 +116,38 @@ async def until(true: Callable[[], Any], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
         while not true():
             await asyncio.sleep(0.01)
+
+
+Trick = Callable[[Session, str, str, list[str]], Awaitable[bool]]
+
+
+def answers(verb: str, *lines: str) -> Trick:
+    """To one command always the same; ``{tag}`` stands for its tag."""
+
+    async def trick(session: Session, tag: str, asked: str, _words: list[str]) -> bool:
+        if asked == verb:
+            await session.say(*(line.replace("{tag}", tag) for line in lines))
+        return asked == verb
+
+    return trick
+
+
+def lying(server: StandInMailServer, folder: str) -> dict[int, Mail]:
+    """What lies in a folder; nothing where it has not been made yet."""
+    return server.folders[folder].mails if folder in server.folders else {}
+
+
+def words(mailbox: Running) -> set[str]:
+    """Why runs ended."""
+    assert all(isinstance(error, ChannelError) for error in mailbox.ended), mailbox.ended
+    return {error.reason for error in mailbox.ended if isinstance(error, ChannelError)}
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits long here."""
+    monkeypatch.setattr(imap_line, "SILENCE_SECONDS", 0.7)
+    monkeypatch.setattr(imap_line, "STEP_SECONDS", 2.0)
+    monkeypatch.setattr(imap_queue, "FIRST_SECONDS", 0.3)
+    monkeypatch.setattr(imap_queue, "PAUSE", 0.01)
+    monkeypatch.setattr(imap, "LIVED_SECONDS", 600.0)
