@@ -292,13 +292,16 @@ class ReplyRow(SQLModel, table=True):
 
 
 class WindowRow(SQLModel, table=True):
-    """For how long and how often a provider lets us write to a citizen, by the step of his that opened it."""
+    """For how long and how often a provider lets us write to a citizen, by the step of his that opened it.
+
+    Named ``answered``: until when an address is not answered by ourselves again, by mail.
+    """
 
     __tablename__ = "windows"
 
-    #: Mark of channel, account and contact.
+    #: Mark of channel, account and contact; of the contact alone for ``answered``.
     recipient: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
-    #: As ``Channel.reply_limits`` names it.
+    #: As ``Channel.reply_limits`` names it, or ``answered``.
     name: str = Field(primary_key=True)
     expires_at: datetime
     #: Replies left; None: any number.
