@@ -223,13 +223,18 @@ def _is_attribution(line: str) -> bool:
 def _tail(lines: list[str], quoted: list[bool]) -> int:
     """Before which line the quotation begins that goes on to the end; the number of lines where there is none."""
     cut = len(lines)
-    while cut and (quoted[cut - 1] or not lines[cut - 1].strip() or is_device_line(lines[cut - 1])):
+    while cut and (quoted[cut - 1] or not lines[cut - 1].strip() or _is_nobodys(lines[cut - 1])):
         cut -= 1
     below = [line for line, mark in zip(lines[cut:], quoted[cut:], strict=True) if mark]
     lead = _lead(lines, cut)
     if not below or (lead == cut and len(below) == 1 and below[0].lstrip().startswith(">")):
         return len(lines)
     return lead
+
+
+def _is_nobodys(line: str) -> bool:
+    """Neither his words nor quoted ones."""
+    return is_device_line(line) or _is_rule(line)
 
 
 def _lead(lines: list[str], cut: int) -> int:
