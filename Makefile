@@ -23,7 +23,7 @@ check: $(VENV)/.dev
 	@$(BIN)/pytest -q -n 0 tests/test_docs.py
 
 bench: $(VENV)/.dev
-	@for name in ack backlog outage poison replay scale; do $(BIN)/python -m bench.$$name || exit 1; done
+	@for name in ack backlog mail outage poison replay scale; do $(BIN)/python -m bench.$$name || exit 1; done
 
 corpus: $(VENV)/.dev
 	@$(BIN)/python -m bench.corpus

@@ -9,11 +9,9 @@ import asyncio
 import json
 import os
 import shutil
-import smtplib
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +20,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import yaml
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import track
@@ -30,21 +27,18 @@ from rich.table import Table
 
 from bench.contenders import ROOT, circumstances, free_port, kill, started
 from bench.load import cpu_seconds
+from bench.mail_large import LARGE, OURS, Delays, large, mailbox
 from store.opening import open_store
 
 RESULTS = ROOT / "bench" / "results" / "mail.json"
-OURS = "mayor@example.gov.cn"
 #: Bytes of a mail, and sessions at a time.
 SIZE, SESSIONS = 5_000, 32
 #: Mails before the clock starts.
 WARM_UP = 4 * SESSIONS
-SMTP_SOURCE = "/usr/sbin/smtp-source"
 #: The mailbox must take this share of the bare sink's mails a second; a large mail may delay the next by so many seconds.
 TARGET, DELAY = 0.8, 1.0
-LARGE = 24 * 1024 * 1024
 #: How smtp-source goes about it: a connection for each mail, or one for many.
 WAYS: dict[str, tuple[str, ...]] = {"a session each": (), "sessions kept": ("-d",)}
-_GIVE_UP = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,44 +69,6 @@ class Figures:
     missing: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Delays:
-    """What one large mail does to the mails beside and behind it, seconds."""
-
-    #: Acknowledgement of a small mail: alone, and the slowest while the large one came and was kept.
-    ack_alone: float
-    ack_beside: float
-    #: From acknowledgement to the core: alone, and sent as soon as the large one was acknowledged.
-    matter_alone: float
-    matter_behind: float
-
-
-@contextmanager
-def mailbox(folder: Path, role: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """The gateway with a mailbox only; ``role``: the edge alone, or all."""
-    port = free_port()
-    document = {
-        "server": {"listen": "127.0.0.1:0", "public_url": "https://hotline.example"},
-        "store": {"url": "sqlite:///gateway.db", "files": "files", "journal": "journal"},
-        "keys": {"file": "keys.json"},
-        "core": {"sink": "file", "path": "events.jsonl"},
-        "dedupe": {"settle_seconds": 0},
-        "channels": {
-            "mailbox": {
-                "kind": "smtp",
-                "listen": f"127.0.0.1:{port}",
-                "recipients": [OURS],
-                "mails_per_minute": 10_000_000,  # the limit is not what is measured
-            }
-        },
-    }
-    (folder / "config.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
-    config = str(folder / "config.yaml")
-    rest = {"edge": ["bench.edge", config], "whole": ["gateway.cli", "serve", "--config", config]}[role]
-    with started([sys.executable, "-m", *rest], folder, port) as process:
-        yield process, port
-
-
 @contextmanager
 def sink(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Bare aiosmtpd."""
@@ -129,8 +85,13 @@ def flood(process: subprocess.Popen[bytes], port: int, mails: int, way: str) -> 
     return mails / (time.monotonic() - began), 1e6 * (cpu_seconds(process.pid) - used) / mails
 
 
+def smtp_source() -> str | None:
+    """Where Postfix' load generator is; None: it is not here."""
+    return shutil.which("smtp-source") or shutil.which("smtp-source", path="/usr/sbin")
+
+
 def _send(port: int, mails: int, way: str) -> None:
-    program = shutil.which("smtp-source") or SMTP_SOURCE
+    program = str(smtp_source())
     sent = ["-s", str(SESSIONS), "-m", str(mails), "-l", str(SIZE), "-f", "citizen@example.net", "-t", OURS]
     subprocess.run([program, *WAYS[way], *sent, f"127.0.0.1:{port}"], check=True)
 
@@ -154,84 +115,6 @@ async def _kept(folder: Path) -> int:
         return (await store.reconcile()).envelopes
     finally:
         await store.close()
-
-
-# -- A large mail ------------------------------------------------------------------------------------------------------
-
-
-def mail(text: str, attached: int = 0) -> bytes:
-    """A mail, with so many bytes of base64 attached."""
-    head = f"From: citizen-{text}@example.net\r\nMessage-ID: <{text}@example.net>\r\nSubject: {text}\r\nMIME-Version: 1.0\r\n"
-    if not attached:
-        return f"{head}\r\n{text}\r\n".encode()
-    line = b"QUJD" * 19 + b"\r\n"
-    parts = (
-        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nsee below\r\n--b\r\nContent-Type: image/png\r\n"
-    )
-    body = b"Content-Transfer-Encoding: base64\r\n\r\n" + line * (attached // len(line)) + b"--b--\r\n"
-    return f"{head}{parts}".encode() + body
-
-
-class Citizen:
-    """One session that stays open."""
-
-    def __init__(self, port: int) -> None:
-        self._line = smtplib.SMTP("127.0.0.1", port, local_hostname="citizen.example", timeout=_GIVE_UP)
-        self._line.ehlo()
-
-    def send(self, raw: bytes) -> float:
-        """Seconds until it is acknowledged. Each mail is somebody else's: nobody waits for his own."""
-        began = time.monotonic()
-        self._line.mail(raw[6 : raw.index(b"\r\n")].decode(), ["BODY=8BITMIME"])
-        self._line.rcpt(OURS)
-        code, text = self._line.data(raw)
-        if code != 250:
-            raise RuntimeError(f"{code} {text!r}")
-        return time.monotonic() - began
-
-
-def delays(folder: Path, number: int, port: int) -> Delays:
-    """One large mail, others beside and behind it."""
-    large, small = Citizen(port), Citizen(port)
-    alone = max(small.send(mail(f"alone{number}x{turn}")) for turn in range(20))
-    matter_alone = _filed(folder, f"alone{number}x19")
-    took: list[float] = []
-    sending = threading.Thread(target=lambda: took.append(large.send(mail(f"large{number}", LARGE))))
-    sending.start()
-    beside = [small.send(mail(f"beside{number}x0"))]
-    while sending.is_alive():
-        beside.append(small.send(mail(f"beside{number}x{len(beside)}")))
-        time.sleep(0.005)
-    if not took:
-        raise RuntimeError("the large mail was not taken")
-    beside.append(small.send(mail(f"behind{number}")))
-    return Delays(alone, max(beside), matter_alone, _filed(folder, f"behind{number}"))
-
-
-def _filed(folder: Path, text: str) -> float:
-    """Seconds from now until the core has the matter of that subject."""
-    began, wanted, events = time.monotonic(), f'"title":"{text}"'.encode(), folder / "events.jsonl"
-    place, tail = 0, b""
-    while time.monotonic() - began < _GIVE_UP:
-        if events.exists():
-            with events.open("rb") as file:
-                file.seek(place)
-                new = file.read()
-            place, tail = place + len(new), (tail + new)[-len(new) - 1000 :]
-            if wanted in tail.replace(b": ", b":"):
-                return time.monotonic() - began
-        time.sleep(0.005)
-    raise RuntimeError(f"no matter came of {text}")
-
-
-def large(folder: Path, plan: Plan) -> list[Delays]:
-    """Several large mails, one after the other, on a whole gateway."""
-    folder.mkdir()
-    with mailbox(folder, "whole") as (_, port):
-        warm = Citizen(port)
-        warm.send(mail("warm"))
-        _filed(folder, "warm")
-        return [delays(folder, number, port) for number in track(range(plan.large), "large mails", transient=True)]
 
 
 # -- The tables --------------------------------------------------------------------------------------------------------
@@ -301,7 +184,7 @@ def run(plan: Plan) -> tuple[list[Figures], list[Delays]]:
         turns = [(number, way) for number in range(plan.rounds) for way in WAYS]
         for number, way in track(turns, "measuring", transient=True):
             found += measure(folder / f"{number}-{way.replace(' ', '-')}", way, plan)
-        return found, large(folder / "large", plan)
+        return found, large(folder / "large", plan.large)
 
 
 def write(found: Sequence[Figures], delayed: Sequence[Delays], *, short: bool) -> None:
@@ -333,7 +216,7 @@ def main() -> int:
     """Measure, print, write; 1 when a mail was lost, or a full run finds the mailbox too slow."""
     short = os.environ.get("SHORT") == "1"
     out = Console(width=110)
-    if not (shutil.which("smtp-source") or Path(SMTP_SOURCE).exists()):
+    if smtp_source() is None:
         out.print("smtp-source is missing: it comes with Postfix")
         return 1
     found, delayed = run(SHORT if short else FULL)

@@ -100,6 +100,10 @@ def test_what_is_sent_is_what_is_kept(body: bytes) -> None:
 
 async def test_lmtp_answers_once_for_each_recipient() -> None:
     other = "office@example.gov.cn"
+
+    async def fails() -> None:
+        raise RuntimeError("db secret-host")
+
     async with (
         running(protocol="lmtp", recipients=[OURS, other], max_size=1024) as mailbox,
         session(mailbox, "LHLO mx.example") as line,
@@ -107,6 +111,9 @@ async def test_lmtp_answers_once_for_each_recipient() -> None:
         for body, code in ((b"words\r\n", "250"), (b"a" * 2000 + b"\r\n", "552"), (b"a\nb\r\n", "550")):
             await line.say(FROM, TO, f"RCPT TO:<{other}>")
             assert (await line.data(body))[:3] == (await line.answer())[:3] == code
+        mailbox.before = fails
+        await line.say(FROM, TO, f"RCPT TO:<{other}>")
+        assert (await line.data())[:3] == (await line.answer())[:3] == "451", "our faults too"
         assert (await line.say("NOOP")).startswith("250")
         assert (await line.say("EHLO x")).startswith("500")
     assert [envelope.context["recipients"] for envelope in mailbox.kept] == [f"{OURS} {other}"]
