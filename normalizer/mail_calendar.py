@@ -55,7 +55,7 @@ def _time(value: date) -> str:
     """As the calendar says it, its zone with it."""
     if not isinstance(value, datetime):
         return value.isoformat()
-    return f"{value:%Y-%m-%d %H:%M}" + (f" ({value.tzname()})" if value.tzinfo else "")
+    return f"{value:%Y-%m-%d %H:%M}" + (f" ({value.tzname()})" if value.tzname() else "")
 
 
 def _line(value: Any) -> str:
