@@ -33,7 +33,7 @@ def mailbox(gateway: RunningGateway) -> SmtpPeer:
 
 
 async def test_they_are_held_and_given_out_as_they_came(start_gateway: Start) -> None:
-    names = {"a_png": PNG, "b_txt": "路灯".encode("gbk"), "empty_bin": b"", "c_exe": b"MZ" + os.urandom(3_000_000)}
+    names = {"a_png": PNG, "b_txt": "路灯".encode("gbk"), "empty_bin": b"", "c_exe": b"MZ" + os.urandom(17_000_000)}
     async with start_gateway(with_scanner(None)) as gateway:
         assert (await attached(mailbox(gateway), 2, **names).send(gateway)).ok
         found = await files_of(gateway)
