@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Annotated, Literal, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -15,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from channels.settings import CertificatesFile, Secret, Strict
+from channels.settings import CertificatesFile, Secret, Strict, on_this_machine
 
 #: A domain in its ASCII form (RFC 1035 section 2.3.1, underscores for selectors).
 Domain = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*$"), AfterValidator(str.lower)]
@@ -58,7 +57,7 @@ class Submission(Strict):
     def _safe(self) -> Self:
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password go together; set both or neither")
-        if self.tls == "none" and not _on_this_machine(self.host):
+        if self.tls == "none" and not on_this_machine(self.host):
             raise ValueError("tls: none shows citizens' mail to the network; use starttls or implicit")
         return self
 
@@ -72,13 +71,6 @@ class Dkim(Strict):
     """Ours: that of every address of the mailbox, or one above."""
     private_key: Annotated[Secret, AfterValidator(_signing)]
     """RSA, PEM."""
-
-
-def _on_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def below(name: str, domain: str) -> bool:

@@ -106,6 +106,15 @@ def on_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
+#: The secret in force, and while it is being changed the one before it.
+Secrets = tuple[SecretStr, ...]
+
+
+def in_force(present: SecretStr, previous: SecretStr | None) -> Secrets:
+    """The secrets that count: both, as long as the previous one is configured."""
+    return (present,) if previous is None else (present, previous)
+
+
 def is_webhook_secret(value: str) -> bool:
     """As Standard Webhooks has it ("Signature scheme"): a shorter key could be guessed."""
     encoded = value.removeprefix("whsec_")

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from channels.base import Admission, Answer, Request
 from channels.errors import Unauthenticated
+from channels.settings import Secrets
 from normalizer.model import Binding
 
 #: How far the timestamp may be from our clock where the signature does not cover the body.
@@ -25,14 +26,6 @@ WINDOW = timedelta(minutes=5)
 NONCE = re.compile(r"[0-9A-Za-z_]{1,32}")
 SHA1 = re.compile(r"[0-9a-f]{40}")
 ECHOSTR = re.compile(r"[0-9A-Za-z_+/=-]{1,256}")
-
-#: The secret in force, and while it is being changed the one before it.
-Secrets = tuple[SecretStr, ...]
-
-
-def in_force(present: SecretStr, previous: SecretStr | None) -> Secrets:
-    """The secrets that count: both, as long as the previous one is configured."""
-    return (present,) if previous is None else (present, previous)
 
 
 def read_query(request: Request, **formats: re.Pattern[str]) -> tuple[str, ...]:

@@ -22,8 +22,7 @@ from twilio.request_validator import HMAC_SHA1, HMAC_SHA256, RequestValidator, a
 from channels.base import Admission, Answer, File, Request, State, Webhook
 from channels.errors import Malformed, Unauthenticated
 from channels.recount import Period, Told
-from channels.settings import Secret, WebhookSettings
-from channels.signed_query import Secrets, in_force
+from channels.settings import Secret, Secrets, WebhookSettings, in_force
 from channels.sms_twilio_api import download, send
 from channels.sms_twilio_list import inbound
 from channels.sms_twilio_message import read

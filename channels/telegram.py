@@ -22,8 +22,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from channels.base import Admission, Deliver, File, Request, Route, State, StateChange, Webhook
 from channels.errors import ChannelError, Missing, Unauthenticated, Undeliverable
 from channels.recount import Period, Told, Unanswered, Waiting, ask, numbered
-from channels.settings import Secret, WebhookSettings
-from channels.signed_query import in_force
+from channels.settings import Secret, WebhookSettings, in_force
 from channels.telegram_calls import BotApi, asked_to_wait
 from channels.telegram_update import is_id, read_update
 from normalizer.model import AttachmentKind, ContactType, Envelope, Parsed

@@ -29,8 +29,8 @@ from pydantic import (
 
 from channels.base import Admission, Answer, File, Request, State, Webhook
 from channels.errors import Malformed, Unauthenticated
-from channels.settings import Secret, WebhookSettings
-from channels.signed_query import NONCE, SHA1, admit_bound, answer_challenge, in_force, is_stale, prove, read_query
+from channels.settings import Secret, WebhookSettings, in_force
+from channels.signed_query import NONCE, SHA1, admit_bound, answer_challenge, is_stale, prove, read_query
 from channels.wechat_api import WeChatApi, fitted
 from channels.wechat_crypto import Crypt, aes_key, sealed_reply, text_reply
 from channels.wechat_messages import MENU, MESSAGE, read_push

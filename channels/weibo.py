@@ -23,8 +23,8 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from channels.base import Admission, Answer, File, Request, State, Webhook
 from channels.errors import Malformed
 from channels.reading import attached, one_word, place, plausible
-from channels.settings import Secret, WebhookSettings
-from channels.signed_query import admit_bound, answer_challenge, in_force
+from channels.settings import Secret, WebhookSettings, in_force
+from channels.signed_query import admit_bound, answer_challenge
 from channels.weibo_api import WeiboApi, passive_reply
 from normalizer.model import (
     Assurance,
