@@ -158,8 +158,12 @@ def _is_mail(mail: Mail) -> bool:
     return any((mail.subject, mail.sender, mail.date, mail.message_id))
 
 
+#: CJK Unified Ideographs (Unicode Blocks.txt).
+_HAN = range(0x4E00, 0xA000)
+
+
 def _chinese(words: str) -> int:
-    return sum("\u4e00" <= character <= "\u9fff" for character in words)
+    return sum(character in _HAN for character in map(ord, words))
 
 
 def _understood(mail: Mail) -> dict[str, Any]:

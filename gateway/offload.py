@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -150,7 +151,7 @@ class _Worker:
         return pickle.loads(await self._reader.readexactly(length))  # noqa: S301 - from our own worker
 
     def end(self) -> None:
-        """It ends when it has nothing more to do, or by its alarm."""
+        """It ends when it has nothing more to do, by its alarm, or with all others."""
         self._writer.close()
 
 
@@ -216,7 +217,10 @@ class _Zygote:
         return ours
 
     def close(self) -> None:
+        """Nobody waits for what a worker still does; they are all in its group."""
         self._asking.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
 

@@ -2,7 +2,7 @@
 
 Started by gateway/offload.py, with a descriptor and kinds of channel as arguments. Each descriptor that comes over that
 socket becomes a worker, which answers the calls that come over it until it closes. Everybody here ends with the node: the
-parent when its socket closes, each worker with its own.
+parent when its socket closes, each worker with its own or, in the middle of a call, by its alarm.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ async def closing(sink: BrokerSink) -> AsyncIterator[BrokerSink]:
         yield sink
     finally:
         await sink.close()
-    for _ in range(100):
+    for _ in range(500):
         if not (left := asyncio.all_tasks() - before):
             return
         await asyncio.sleep(0.01)

@@ -33,6 +33,7 @@ default_transport = error:nowhere
 recipient_delimiter = +
 disable_dns_lookups = yes
 default_database_type = texthash
+header_checks = regexp:{folder}/header_checks
 alias_maps =
 alias_database =
 """
@@ -62,18 +63,25 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 @contextlib.contextmanager
-def postfix(transports: Mapping[str, str], name: str = "mx.example.gov.cn") -> Iterator[Server]:
-    """``transports``: domain or address → ``smtp:[127.0.0.1]:2525`` and the like; what has none is refused."""
+def postfix(
+    transports: Mapping[str, str], name: str = "mx.example.gov.cn", *, settings: str = "", header_checks: str = ""
+) -> Iterator[Server]:
+    """``transports``: domain or address → ``smtp:[127.0.0.1]:2525`` and the like; what has none is refused.
+
+    ``settings`` are further lines of main.cf, ``header_checks`` a table of regular expressions (header_checks(5)).
+    """
     if shutil.which("postfix") is None or os.geteuid() != 0:
         missing("postfix, and root to start it")
     folder = Path(tempfile.mkdtemp(prefix="postfix-"))
     folder.chmod(0o755)  # postfix looks into it under another user
     port = free_port()
+    before = os.umask(0o022)  # the command line, run in this process, tightens it for good
     try:
         for place in ("queue", "data", "etc"):
             (folder / place).mkdir()
         shutil.chown(folder / "data", "postfix")
-        (folder / "etc/main.cf").write_text(MAIN.format(folder=folder, name=name))
+        (folder / "etc/main.cf").write_text(MAIN.format(folder=folder, name=name) + settings)
+        (folder / "header_checks").write_text(header_checks)
         (folder / "etc/master.cf").write_text(MASTER.format(port=port))
         (folder / "transport").write_text("".join(f"{one} {where}\n" for one, where in transports.items()))
         subprocess.run(["postfix", "-c", folder / "etc", "check"], check=True)  # makes what is missing of the queue
@@ -85,4 +93,5 @@ def postfix(transports: Mapping[str, str], name: str = "mx.example.gov.cn") -> I
         finally:
             server.kill()
     finally:
+        os.umask(before)
         shutil.rmtree(folder, ignore_errors=True)

@@ -99,7 +99,7 @@ def test_the_version_is_told() -> None:
 
 def test_every_command_says_what_it_does() -> None:
     named = {command.name or command.callback.__name__ for command in app.registered_commands}  # type: ignore[union-attr]
-    assert named | {"keys", "keys new-client"} == HELP.keys()
+    assert named | {"keys", "keys new-client", "evaluate", "evaluate mail"} == HELP.keys()
     for command, words in HELP.items():
         result = run(*command.split(), "--help")
         assert result.exit_code == 0 and words in " ".join(result.output.split()), command

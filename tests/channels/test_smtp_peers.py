@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import signal
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from channels.simulated.smtp import SmtpPeer
-from tests.brokers import free_port
 from tests.channels.smtp_line import NOW, OURS, Running, peer, running
 from tests.channels.test_smtp_tls import certified
 from tests.conftest import missing
 from tests.handing import until
+from tests.postfix import postfix
 
 
 def program(name: str) -> str:
@@ -113,94 +109,19 @@ async def test_smtp_source_by_lmtp_with_many_recipients() -> None:
 
 # -- Postfix -----------------------------------------------------------------------------------------------------------
 
-_MAIN = """
-compatibility_level = 3.6
-queue_directory = {folder}/queue
-data_directory = {folder}/data
-maillog_file = {folder}/postfix.log
-maillog_file_prefixes = {folder}
-inet_interfaces = loopback-only
-inet_protocols = ipv4
-myhostname = mx.example.gov.cn
-mydestination =
-alias_maps =
-local_recipient_maps =
-virtual_mailbox_domains = example.gov.cn
-virtual_mailbox_maps = inline:{{ {ours}=x }}
-virtual_transport = lmtp:inet:{lmtp}
-lmtp_destination_recipient_limit = 50
-smtpd_recipient_restrictions = reject_unauth_destination
+#: A server in front marks what it checked, and takes away marks that strangers forged (RFC 8601 section 5).
+_CHECKS = """\
+/^Authentication-Results: mx.example.gov.cn/ IGNORE
+/^From:/ PREPEND Authentication-Results: mx.example.gov.cn; spf=pass smtp.mailfrom=example.net
+"""
+#: What was not taken comes again within two seconds.
+_IN_FRONT = """
 smtpd_peername_lookup = no
-smtp_host_lookup = native
-lmtp_host_lookup = native
-header_checks = regexp:{folder}/header_checks
 minimal_backoff_time = 1s
 maximal_backoff_time = 2s
 queue_run_delay = 1s
 lmtp_tls_security_level = {tls}
 """
-_MASTER = """
-127.0.0.1:{port} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 1 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-verify unix - - n - 1 verify
-lmtp unix - - n - - lmtp
-smtp unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
-tlsmgr unix - - n 1000? 1 tlsmgr
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-postlog unix-dgram n - n - 1 postlogd
-proxymap unix - - n - - proxymap
-flush unix n - n 1000? 0 flush
-"""
-
-
-@asynccontextmanager
-async def postfix(folder: Path, mailbox: Running, tls: str) -> AsyncIterator[int]:
-    """A Postfix of its own that delivers to the mailbox by LMTP; the port where it takes mail."""
-    if os.geteuid() != 0:
-        missing("root, without which no Postfix starts")
-    master = program("master")
-    program("postconf")
-    config, port = folder / "etc", free_port()
-    for name in ("etc", "queue", "data"):
-        (folder / name).mkdir()
-    for parent in (folder, *folder.parents[:3]):  # its children run as other users
-        if parent.owner() == "root" and str(parent).startswith("/tmp/"):
-            parent.chmod(parent.stat().st_mode | 0o055)
-    shutil.chown(folder / "data", "postfix")
-    # A server in front marks what it checked, and takes away marks that strangers forged (RFC 8601 section 5).
-    forged = "/^Authentication-Results: mx.example.gov.cn/ IGNORE\n"
-    marked = "/^From:/ PREPEND Authentication-Results: mx.example.gov.cn; spf=pass smtp.mailfrom=example.net\n"
-    (folder / "header_checks").write_text(forged + marked)
-    (config / "main.cf").write_text(_MAIN.format(folder=folder, ours=OURS, lmtp=at(mailbox), tls=tls))
-    (config / "master.cf").write_text(_MASTER.format(port=port))
-    code, said = await run(program("postfix"), "-c", str(config), "check")
-    assert code == 0, said
-    process = await asyncio.create_subprocess_exec(master, "-c", str(config), "-d", "-e", "120", start_new_session=True)
-    try:
-        await until(lambda: _answers(port))
-        yield port
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(process.wait(), 20)
-
-
-async def _answers(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 async def _kept(mailbox: Running, number: int) -> bool:
@@ -219,12 +140,14 @@ async def test_postfix_delivers_by_lmtp_and_tries_again(tmp_path: Path, tls: str
     files = certified(tmp_path, "mx") if tls == "encrypt" else None
     async with running(protocol="lmtp", tls=files) as mailbox:
         mailbox.before = fails
-        async with postfix(tmp_path, mailbox, tls) as port:
+        host, port = mailbox.listening("mailbox")
+        ways = {"example.gov.cn": f"lmtp:inet:[{host}]:{port}"}
+        with postfix(ways, settings=_IN_FRONT.format(tls=tls), header_checks=_CHECKS) as mta:
             letter = SmtpPeer("mailbox", peer().settings).say("路灯不亮", sender="1", message_id="1", at=NOW)
             forged = b"Authentication-Results: mx.example.gov.cn; dkim=pass header.d=example.gov.cn\r\n"
             (tmp_path / "mail").write_bytes(forged + letter.data)
             code, said = await run(
-                *(program("swaks"), "--server", f"127.0.0.1:{port}", "--from", "citizen1@example.net"),
+                *(program("swaks"), "--server", f"127.0.0.1:{mta.port}", "--from", "citizen1@example.net"),
                 *("--to", OURS, "--data", f"@{tmp_path}/mail"),
             )
             assert code == 0, said
