@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from channels.app import AppClient, AppSettings
 from channels.base import AnyChannel
 from gateway.clock import now
 from gateway.config import Config
@@ -103,8 +104,16 @@ async def stage(
 def _lead_to(url: str, channels: Mapping[str, AnyChannel]) -> None:
     """Nothing of a demo reaches a real provider."""
     for channel in channels.values():
-        if "api_base" in type(channel.settings).model_fields:
-            channel.settings = channel.settings.model_copy(update={"api_base": url})
+        settings = channel.settings
+        if "api_base" in type(settings).model_fields:
+            channel.settings = settings.model_copy(update={"api_base": url})
+        if isinstance(settings, AppSettings):
+            clients = tuple(_told_at(f"{url}/app", client) for client in settings.clients)
+            channel.settings = settings.model_copy(update={"clients": clients})
+
+
+def _told_at(url: str, client: AppClient) -> AppClient:
+    return client.model_copy(update={"push": client.push and client.push.model_copy(update={"url": url})})
 
 
 async def send_letters(stage: Stage, secrets: Path, shown: Shown) -> int:

@@ -17,8 +17,14 @@ def _aes_key() -> str:
     return base64.b64encode(secrets.token_bytes(32)).decode().rstrip("=")
 
 
+def _signing_secret() -> str:
+    """A Standard Webhooks secret."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
 _MAKERS: dict[str, Callable[[], str]] = {
-    "core-secret": lambda: "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
+    "core-secret": _signing_secret,
+    "app-push-secret": _signing_secret,
     "wechat-token": lambda: secrets.token_hex(16),
     "wechat-aes-key": _aes_key,
     "wechat-app-secret": lambda: secrets.token_hex(16),
