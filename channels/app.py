@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 import orjson
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from standardwebhooks.webhooks import Webhook as Signer
 
 from channels.api import UPLOADED, ApiChannel, ApiSettings
@@ -19,7 +20,7 @@ from channels.base import State
 from channels.bodies import attachments
 from channels.errors import NotSent, Uncertain, Undeliverable
 from channels.rest import Told, call
-from channels.settings import Client, Programs, SigningSecret, Strict
+from channels.settings import Client, Programs, SigningSecret, Strict, on_this_machine
 from normalizer.model import Assurance, AttachmentKind, Contact, ContactType, Message
 from normalizer.reply import Outgoing, Sent
 
@@ -27,10 +28,17 @@ from normalizer.reply import Outgoing, Sent
 _NEVER = frozenset({400, 410, 413, 422})
 
 
+def _sealed_on_its_way(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not on_this_machine(parts.hostname or ""):
+        raise ValueError("write https://…: what citizens are answered would cross the network in the clear")
+    return url
+
+
 class Push(Strict):
     """Where a client's back end is told what its users are to read."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=2000)]
+    url: Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=2000), AfterValidator(_sealed_on_its_way)]
     """Takes a POST per reply; https but on this machine."""
     secret: SigningSecret
     """Standard Webhooks secret, ``whsec_`` and base64 of 24 to 64 bytes."""

@@ -182,7 +182,7 @@ async def test_only_a_client_with_a_push_address_is_told_there() -> None:
     assert channel("http://127.0.0.1:9/hook").reaches == {ContactType.APP}
 
 
-@pytest.mark.parametrize("url", ["ftp://host/x", "host/x", "https://", "https://a b/"])
+@pytest.mark.parametrize("url", ["ftp://host/x", "host/x", "https://", "https://a b/", "http://app.example/hook"])
 def test_an_address_that_is_none_stops_the_start(url: str) -> None:
     with pytest.raises(ValidationError):
         channel(url)
