@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -60,9 +61,9 @@ class MailSettings(ChannelSettings):
         return self
 
     @property
+    @abstractmethod
     def addresses(self) -> tuple[str, ...]:
         """Ours: all mean the same office."""
-        raise NotImplementedError
 
 
 M = TypeVar("M", bound=MailSettings)
