@@ -1,13 +1,14 @@
 # make run    set up and start the demo          make test   set up and run the whole test suite
 # make check  lint, types, import rules, drift   make bench  benchmarks into bench/results/
 # make corpus reads every mail we have: none lost, within time and memory
+# make quality how well is found what belongs together, beside plain methods
 # make faults kills, power cuts, full disks, lost nodes: the table (SHORT=1: a few minutes)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check setup bench corpus faults lock schema clean
+.PHONY: run test check setup bench corpus quality faults lock schema clean
 
 run: setup
 	@$(BIN)/gateway demo
@@ -23,10 +24,13 @@ check: $(VENV)/.dev
 	@$(BIN)/pytest -q -n 0 tests/test_docs.py
 
 bench: $(VENV)/.dev
-	@for name in ack backlog mail outage poison replay scale; do $(BIN)/python -m bench.$$name || exit 1; done
+	@for name in ack backlog index mail outage poison replay scale; do $(BIN)/python -m bench.$$name || exit 1; done
 
 corpus: $(VENV)/.dev
 	@$(BIN)/python -m bench.corpus
+
+quality: $(VENV)/.dev
+	@$(BIN)/python -m bench.quality
 
 faults: $(VENV)/.dev
 	@$(BIN)/python -m bench.faults

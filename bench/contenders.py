@@ -100,7 +100,7 @@ def settings(port: int, store_url: str = "sqlite:///gateway.db") -> dict[str, An
         "store": {"url": store_url, "files": "files", "journal": "journal"},
         "keys": {"file": "keys.json"},
         "core": {"sink": "file", "path": "events.jsonl"},
-        "dedupe": {"settle_seconds": 0},
+        "dedupe": {"settle_seconds": 0, "linking": "off"},
         "replies": {"acknowledge": False, "ride": False},
         "channels": {
             "app": {"kind": "app", "clients": [client]},

@@ -44,7 +44,7 @@ def mailbox(folder: Path, role: str) -> Iterator[tuple[subprocess.Popen[bytes], 
         "store": {"url": "sqlite:///gateway.db", "files": "files", "journal": "journal"},
         "keys": {"file": "keys.json"},
         "core": {"sink": "file", "path": "events.jsonl"},
-        "dedupe": {"settle_seconds": 0},
+        "dedupe": {"settle_seconds": 0, "linking": "off"},
         "channels": {
             "mailbox": {
                 "kind": "smtp",

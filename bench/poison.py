@@ -34,6 +34,8 @@ from store.tables import MESSAGES
 RESULTS = ROOT / "bench" / "results" / "poison.json"
 PLUGINS = str(ROOT / "tests" / "plugins")
 POISONS = ("raise", "hang", "crash", "eat")
+#: Of a processor; what only waits hangs six times as long.
+HANG_SECONDS = 2.0
 #: Until the worker processes run.
 WARM_SECONDS = 5.0
 
@@ -110,7 +112,7 @@ async def measure(plan: Plan, *, beside_poison: bool) -> Neighbours:
         config, channels = load_config(config_file)
         store = await open_node_store(config, roles=tuple(Role))
         try:
-            async with running(Node(config, channels, store)) as node:
+            async with running(Node(config, channels, store, parse_seconds=HANG_SECONDS)) as node:
                 await node.ready()
                 await asyncio.sleep(WARM_SECONDS)
                 key = (folder / "secrets" / "app-key").read_text(encoding="ascii")

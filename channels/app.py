@@ -6,6 +6,7 @@ Standard Webhooks has it (https://www.standardwebhooks.com); a client without on
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from channels.bodies import attachments
 from channels.errors import NotSent, Uncertain, Undeliverable
 from channels.rest import Told, call
 from channels.settings import Client, Programs, SigningSecret, Strict, on_this_machine
-from normalizer.model import Assurance, AttachmentKind, Contact, ContactType, Message
+from normalizer.model import Assurance, AttachmentKind, Contact, ContactType, Message, Proof
 from normalizer.reply import Outgoing, Sent
 
 #: What the back end will never take, however often it is asked (Standard Webhooks has 410 end a subscription).
@@ -100,6 +101,7 @@ class App(ApiChannel[AppSettings, MessageBody]):
             name=body.user.name,
             unit=body.user.unit,
             contacts=_phone(body.user),
+            proofs=tuple(_proofs(body.user)),
             party_type=body.user.party_type,
             matter_kind=body.kind,
             confidential=body.confidential,
@@ -159,3 +161,11 @@ def _phone(user: User) -> tuple[Contact, ...]:
         return ()
     assurance = Assurance.VERIFIED if user.phone_verified_at else Assurance.ASSERTED
     return (Contact(type=ContactType.PHONE, value=user.phone, assurance=assurance),)
+
+
+def _proofs(user: User) -> Iterator[Proof]:
+    """What the app's login vouches for."""
+    if user.phone is not None and user.phone_verified_at is not None:
+        yield Proof(kind="phone", value=user.phone, evidence="app_login", at=user.phone_verified_at)
+    if user.wechat_unionid is not None:
+        yield Proof(kind="unionid", value=user.wechat_unionid, evidence="app_login")

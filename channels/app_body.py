@@ -20,7 +20,9 @@ class User(Body):
     phone: Telephone | None = None
     """E.164, for example +8613800138000."""
     phone_verified_at: AwareDatetime | None = None
-    """When the app confirmed the number by a code."""
+    """When the app confirmed the number by a code: who confirms it elsewhere too is the same person."""
+    wechat_unionid: Annotated[str, Field(strict=True, pattern="^[0-9A-Za-z_-]{16,64}$")] | None = None
+    """Of the WeChat user who logged in to the account, as WeChat told the app; never as a device states it."""
     party_type: PartyType = PartyType.UNKNOWN
     """For whom he speaks."""
     unit: Line | None = None

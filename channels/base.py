@@ -36,7 +36,7 @@ from channels.errors import (
 )
 from channels.recount import Period, Told, Unanswered
 from channels.settings import ChannelSettings, WebhookSettings
-from normalizer.model import AttachmentKind, Binding, ContactType, Envelope, Kept, Parsed
+from normalizer.model import AttachmentKind, Binding, Contact, ContactType, Envelope, Kept, Parsed
 from normalizer.reply import Limit, Outgoing, Sent
 
 #: Parameters of a query string that are looked at; one that holds more holds none.
@@ -209,6 +209,8 @@ class Channel(ABC, Generic[S]):
     fetches: ClassVar[frozenset[AttachmentKind]] = frozenset()
     #: Whether they lie in the kept envelope, so that ``carried`` takes them out and nothing is downloaded.
     carries: ClassVar[bool] = False
+    #: Whether ``unionid`` tells whose a contact is, as the settings say.
+    identifies: ClassVar[bool] = False
     #: Types of contact that ``send`` can write to; empty: this channel only listens.
     reaches: ClassVar[frozenset[ContactType]] = frozenset()
     #: The reply windows, by the name that ``Message.opens`` and ``Notice.opens`` give; empty: at any time.
@@ -280,6 +282,10 @@ class Channel(ABC, Generic[S]):
         """
         del outgoing, state
         raise Undeliverable("unsupported")
+
+    async def unionid(self, contact: Contact, state: State) -> str:
+        """Whose a contact is, over several accounts, where ``identifies`` says so. Raise Missing or NotSent."""
+        raise TypeError(f"{self.kind} cannot tell whose {contact.type} is")
 
     async def download(self, reference: str, state: State) -> File:
         """Fetch what an attachment's ``reference`` names. Raise Missing (for good) or Unavailable (try again)."""

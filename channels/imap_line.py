@@ -67,6 +67,12 @@ class _Plug:
                 # Not SSLSocket's own, which takes the TLS layer away under the reading thread.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
+    def close(self) -> None:
+        """Give the socket back; only when its thread rests."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.close()
+
 
 class _Wire(imaplib.IMAP4):
     """imaplib with reading of our own: bounded, and the end of the connection is never mistaken for silence."""
@@ -236,8 +242,8 @@ class Line:
     def close(self) -> None:
         """Cut the connection and let its thread end."""
         self._plug.pull()
-        if self._client is not None:
-            self._thread.submit(self._client.wire.shutdown)
+        # Also where the greeting came just when nobody waited for it any more, so that there is no client to ask.
+        self._thread.submit(self._plug.close)
         self._client = None
         self._thread.shutdown(wait=False)
 

@@ -22,7 +22,7 @@ from channels.mail_settings import Dkim, Submission
 from normalizer.reply import Outgoing, ReplyKind, Sent
 
 #: What we answer by ourselves; all else is a person's word that the core brings.
-AUTOMATIC = frozenset({ReplyKind.ACKNOWLEDGEMENT, ReplyKind.STATUS})
+AUTOMATIC = frozenset({ReplyKind.ACKNOWLEDGEMENT, ReplyKind.STATUS, ReplyKind.BINDING})
 #: How long the server may take over a command, and over the whole mail once it has it, seconds. The reply as a whole has
 #: 60 s (gateway/replies.py); RFC 5321 section 4.5.3.2.6 would wait ten minutes.
 COMMAND_SECONDS, TAKING_SECONDS = 10.0, 25.0

@@ -35,7 +35,7 @@ from channels.wechat_api import WeChatApi, fitted
 from channels.wechat_crypto import Crypt, aes_key, sealed_reply, text_reply
 from channels.wechat_messages import MENU, MESSAGE, read_push
 from channels.xml import BadXml, read
-from normalizer.model import AttachmentKind, ContactType, Envelope, Kept, Parsed
+from normalizer.model import AttachmentKind, Contact, ContactType, Envelope, Kept, Parsed
 from normalizer.reply import Limit, Outgoing, Sent
 
 TIMESTAMP = re.compile(r"[0-9]{10}")
@@ -77,6 +77,9 @@ class WeChatSettings(WebhookSettings):
     ``path_secret`` and ``allowed_networks`` with it."""
     api_base: str = "https://api.weixin.qq.com"
     """Where WeChat's REST interface is."""
+    unionid: bool = False
+    """Ask WeChat for the unionid of whoever writes first, by which he is the same as in the city's app and other accounts; the
+    account must be bound to the Open Platform (open.weixin.qq.com)."""
     template_id: _Template | None = None
     """模板消息: by it a citizen is told when he has been silent for too long for a message (48 hours)."""
     subscribe_template_id: _Template | None = None
@@ -162,6 +165,15 @@ class WeChat(Webhook[WeChatSettings]):
     async def send(self, outgoing: Outgoing, state: State) -> Sent:
         """A customer-service message, or a template's; see :class:`channels.wechat_api.WeChatApi`."""
         return await self._api.send(outgoing, state)
+
+    @property
+    def identifies(self) -> bool:  # type: ignore[override]  # read only, and it depends on the settings
+        """Whether WeChat is asked whose an openid is."""
+        return self.settings.unionid
+
+    async def unionid(self, contact: Contact, state: State) -> str:
+        """Of a follower; see :class:`channels.wechat_api.WeChatApi`."""
+        return await self._api.unionid(contact.value, state)
 
     async def download(self, reference: str, state: State) -> File:
         """A picture, recording, video or file, while WeChat keeps it: three days."""

@@ -2,8 +2,8 @@
 
 Vendor pages below https://developers.weixin.qq.com/doc/offiaccount/ : Message_Management/Service_Center_messages
 (message/custom/send), Message_Management/Template_Message_Interface, Subscription_Messages/api (bizsend),
-Asset_Management/Get_temporary_materials (media/get), Getting_Started/Global_Return_Code. Errors come as HTTP 200 with an
-``errcode``.
+Asset_Management/Get_temporary_materials (media/get), User_Management/Get_user_basic_information_UnionID (user/info),
+Getting_Started/Global_Return_Code. Errors come as HTTP 200 with an ``errcode``.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ _LATER = {BUSY: BUSY_SECONDS, 45009: 3600.0, 45011: 60.0}
 #: He does not follow the account, or is on its black list.
 _GONE = frozenset({43004, 43019, 50005})
 _NO_MEDIA = 40007
+#: The openid is none of the account's.
+_NOBODY = frozenset({40003, 46004})
+_UNIONID = re.compile("[0-9A-Za-z_-]{16,64}")
 #: Where pictures and videos lie.
 _HOSTS = (".qq.com", ".qpic.cn")
 #: Characters that a keyword of a template may hold, by the beginning of its name; longer ones are refused (47003).
@@ -92,6 +95,37 @@ class WeChatApi:
         if not isinstance(code, int):
             raise Uncertain("no_errcode")
         return code, answer
+
+    async def unionid(self, openid: str, state: State) -> str:
+        """Whose an openid is, over all accounts of one Open Platform account. Raise Missing, NotSent or Uncertain.
+
+        User_Management/Get_user_basic_information_UnionID: ``subscribe`` 0 says nothing of him, and there is no unionid
+        where the account is not bound. The rest of the answer is not looked at.
+        """
+        token = await self._tokens.current(state)
+        answer = await self._info(openid, token)
+        if answer.get("errcode") in _TOKEN:
+            answer = await self._info(openid, await self._tokens.instead_of(token, state))
+        code, found = answer.get("errcode", 0), answer.get("unionid")
+        if code in _NOBODY:
+            raise Missing(_reason(code))
+        if code:
+            raise (
+                NotSent(_reason(code), _LATER.get(code, MEND_SECONDS))
+                if isinstance(code, int)
+                else Uncertain("errcode")
+            )
+        if answer.get("subscribe") == 0:
+            raise Missing("not_subscribed")
+        if answer.get("openid") != openid or not isinstance(found, str) or not _UNIONID.fullmatch(found):
+            raise Missing("no_unionid")
+        return found
+
+    async def _info(self, openid: str, token: str) -> dict[str, Any]:
+        told = await call("GET", self._url("user/info", access_token=token, openid=openid))
+        if told.status != 200:
+            raise NotSent(f"status_{told.status}", told.retry_after() or MEND_SECONDS)
+        return told.json()
 
     def _url(self, path: str, **query: str) -> str:
         return f"{self._settings.api_base.rstrip('/')}/cgi-bin/{path}?{urlencode(query)}"

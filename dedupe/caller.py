@@ -15,6 +15,8 @@ class History:
     contacts_30d: int
     matters_30d: int
     last_contact_at: datetime | None
+    #: Matters of his before the present one to which the city owes a result.
+    unanswered_prior: int
 
 
 def history(past: Past, verdict: Verdict) -> History:
@@ -24,4 +26,11 @@ def history(past: Past, verdict: Verdict) -> History:
         contacts_30d=past.contacts_30d + 1,
         matters_30d=max(1, past.matters_30d + opened),
         last_contact_at=past.last_contact_at,
+        unanswered_prior=past.open_matters - _counts_itself(past, verdict),
     )
+
+
+def _counts_itself(past: Past, verdict: Verdict) -> bool:
+    """Whether the matter that the message belongs to is among those without a result."""
+    known = {one.matter_id: one.open for one in (*past.matters, *past.coded, *(text.matter for text in past.alike))}
+    return verdict.matter_id is not None and known.get(verdict.matter_id, False)

@@ -6,11 +6,24 @@ One question after the other, the surest first; the first that has an answer dec
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from dedupe.sameness import Looks, tells_again
 from normalizer.cues import Cues
-from normalizer.model import Act, ContactType, HotlineMatter, KeptMessage, Outcome, Past, PastMatter, Verdict
+from normalizer.model import (
+    Act,
+    ContactType,
+    HotlineMatter,
+    KeptMessage,
+    Level,
+    Outcome,
+    Past,
+    PastMatter,
+    Tie,
+    TieKind,
+    Verdict,
+)
 
 #: What one matter may hold: every event carries all of it. Beyond, a message is a matter of its own.
 MOST_MESSAGES, MOST_CHARACTERS = 50, 100_000
@@ -20,6 +33,8 @@ LONGEST_SECONDS = 180.0
 SITTING = timedelta(hours=1)
 #: How long a question of the core waits for an answer, and how long a result can be evaluated or objected to.
 QUESTION, RESULT = timedelta(days=7), timedelta(days=30)
+#: Where a telephone number can be bound to the account one writes from.
+ACCOUNTS = frozenset({ContactType.WECHAT, ContactType.WEIBO, ContactType.TELEGRAM, ContactType.MAIL})
 #: How late a further message of a group may come; telephones use a name for one again.
 TOGETHER = timedelta(days=1)
 #: How long after a call what he sends from the same number can be what he promised in it.
@@ -35,6 +50,8 @@ class Asked:
     past: Past
     #: How long the channel's pieces are waited for, seconds; 0: it is no conversation.
     settle_seconds: float = 0.0
+    #: How it is compared with earlier ones; None: it is not.
+    looks: Looks | None = None
 
     @property
     def now(self) -> datetime:
@@ -53,11 +70,17 @@ def relation(asked: Asked) -> Verdict:
 
 
 def when_full(verdict: Verdict, matter: HotlineMatter) -> Verdict:
-    """A matter that holds as much as one may takes no more: what he tells is a new one."""
+    """A matter that holds as much as one may takes no more: what he tells is a new one, linked to it."""
     full = len(matter.messages) >= MOST_MESSAGES or len(matter.content) >= MOST_CHARACTERS
     if not full or verdict.outcome is not Outcome.ATTACHED:
         return verdict
-    return _filed("the matter it belongs to holds as much as one matter may")
+    reason = "the matter it belongs to holds as much as one matter may"
+    ties = tuple(replace(tie, kind=TieKind.SAME_MATTER) for tie in verdict.ties)
+    return _filed(reason).model_copy(update={"ties": ties or (_continues(matter, reason),)})
+
+
+def _continues(matter: HotlineMatter, reason: str) -> Tie:
+    return Tie(TieKind.SAME_MATTER, matter.matter_id, Level.LINK, 1.0, reason)
 
 
 def _filed(reason: str) -> Verdict:
@@ -73,11 +96,28 @@ def _attached(matter_id: object, reason: str, **more: object) -> Verdict:
 # -- The questions, in their order -------------------------------------------------------------------------------------
 
 
+def _was_placed(asked: Asked) -> Verdict | None:
+    """An operator has decided it, and that stands when the message is read again."""
+    placed = asked.past.placed
+    if placed is None:
+        return None
+    return _attached(placed.matter_id, f"{placed.operator} put it there")
+
+
 def _opts_out(asked: Asked) -> Verdict | None:
     """By SMS only: elsewhere people unfollow or block us, and the provider tells."""
     if not asked.cues.opt_out or asked.kept.message.sender.type is not ContactType.PHONE:
         return None
     return Verdict(outcome=Outcome.ANSWERED, act=Act.OPTS_OUT, reason="asks for no more messages")
+
+
+def _proves_a_number(asked: Asked) -> Verdict | None:
+    """Where a person has an account of his own. Whether the code was right is said in the answer, and not here."""
+    if asked.past.confirmed is not None:
+        return Verdict(outcome=Outcome.ANSWERED, act=Act.PROVES, reason="gives back a code for a telephone number")
+    if asked.cues.binds is None or asked.kept.message.sender.type not in ACCOUNTS:
+        return None
+    return Verdict(outcome=Outcome.ANSWERED, act=Act.PROVES, reason="asks for a code for a telephone number")
 
 
 def _names_it(asked: Asked) -> Verdict | None:
@@ -179,8 +219,14 @@ def _completes_a_call(asked: Asked) -> Verdict | None:
     return _attached(call.matter_id, "completes what he just told an operator by telephone")
 
 
+def _tells_it_again(asked: Asked) -> Verdict | None:
+    return tells_again(asked.looks, asked.past, asked.kept) if asked.looks is not None else None
+
+
 _QUESTIONS: tuple[Callable[[Asked], Verdict | None], ...] = (
+    _was_placed,
     _opts_out,
+    _proves_a_number,
     _names_it,
     _answers_what_he_was_shown,
     _changes_an_earlier_one,
@@ -192,6 +238,7 @@ _QUESTIONS: tuple[Callable[[Asked], Verdict | None], ...] = (
     _goes_on_telling,
     _adds_to_a_coded_one,
     _completes_a_call,
+    _tells_it_again,
 )
 
 

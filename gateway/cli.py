@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import secrets
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from gateway import __version__, cli_evaluate, cli_store
+from gateway import __version__, cli_callers, cli_evaluate, cli_index, cli_links, cli_store
 from gateway.cli_shared import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, load, out, run
 
 # Commands import what they need inside: `gateway --help` must not wait for the web framework.
@@ -27,11 +28,17 @@ Start with `gateway demo`. Edit config.yaml, ask `gateway check`, then run `gate
 keys_app = typer.Typer(no_args_is_help=True, help="Keys of API clients.")
 app.add_typer(keys_app, name="keys")
 app.add_typer(cli_store.handoff, name="handoff")
+app.add_typer(cli_links.links, name="links")
+app.add_typer(cli_callers.callers, name="callers")
 app.add_typer(cli_evaluate.evaluate, name="evaluate")
+app.add_typer(cli_index.index, name="index")
 
 
 def main() -> None:
     """Entry point of the ``gateway`` command."""
+    gc.set_threshold(
+        50_000, 50, 100
+    )  # what is imported stays: looking through it again and again is a tenth of a start
     app()
 
 
@@ -57,6 +64,7 @@ def demo(
     messages (signed, encrypted), prints one line per matter as the core gets it, and keeps serving until Ctrl-C.
     """
     from gateway.commands.demo import keep_showing, show_once  # noqa: PLC0415
+    from gateway.demo.run import DemoFailed  # noqa: PLC0415
     from gateway.demo.secrets import make_secrets  # noqa: PLC0415
     from gateway.logs import set_up_logging  # noqa: PLC0415
 
@@ -65,9 +73,9 @@ def demo(
     make_secrets(folder)
     loaded, channels = load(config)
     if once or json_output:
-        run(show_once(loaded, channels, folder, out, as_json=json_output))
+        run(show_once(loaded, channels, folder, out, as_json=json_output), DemoFailed)
     else:
-        run(keep_showing(loaded, channels, folder, out))
+        run(keep_showing(loaded, channels, folder, out), DemoFailed)
 
 
 @app.command()
@@ -99,11 +107,11 @@ def check(
     live: Annotated[bool, typer.Option("--live", help="Also try the store, the core and the addresses.")] = False,
 ) -> None:
     """Say what is wrong with config.yaml: file, line, key and the mend for each fault."""
-    from gateway.commands.check import probe  # noqa: PLC0415
-
     loaded, channels = load(config)
     out.print(f"[green]✓[/green] {config}: {len(channels)} channels, store {escape(_shown_store(loaded))}")
     if live:
+        from gateway.commands.check import probe  # noqa: PLC0415
+
         run(probe(loaded, channels, out))
 
 

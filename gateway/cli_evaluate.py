@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from gateway.cli_shared import JsonOption, err, out, run
+from gateway.cli_shared import JsonOption, err, fail, out, run, telling
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gateway.commands.evaluate_pairs import Asked
 
 # Commands import what they need inside: `gateway --help` must not wait for the web framework.
 
-evaluate = typer.Typer(no_args_is_help=True, help="How well mails of one's own are read.")
+MessagesOption = Annotated[
+    Path, typer.Option(exists=True, dir_okay=False, help="The messages: id,sender,time,title,text; CSV in UTF-8.")
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", dir_okay=False, help="Write a row per pair, with the verdict and its reason.")
+]
+DaysOption = Annotated[float | None, typer.Option(min=0, help="Only pairs at most so many days apart.")]
+DrawOption = Annotated[
+    int | None, typer.Option(min=1, help="Write only so many pairs to --out, of every score: for people to label.")
+]
 
-
-@evaluate.callback()
-def _only_by_name() -> None:
-    """Keep the command's name: typer would leave out that of an only one."""
+evaluate = typer.Typer(no_args_is_help=True, help="How well we do on texts and mails of one's own.")
 
 
 @evaluate.command()
@@ -32,8 +44,62 @@ def mail(
     """Read every file of a folder as a raw mail: how many were lost, how long it took, how much memory.
 
     Exit 1 when one is lost or an exception was met, when more than 2 % of the characters of Chinese mail were replaced, when
-    a mail took more than 10 seconds or 512 MB.
+    a mail took more than 10 seconds of a processor or 512 MB.
     """
     from gateway.commands.evaluate import evaluate_mail  # noqa: PLC0415
 
     run(evaluate_mail(folder, out, err, as_json=json_output, to=out_file))
+
+
+@evaluate.command("same-matter")
+def same_matter(
+    messages: MessagesOption,
+    gold: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="What people say of pairs: id_a,id_b,label (1 or 0)."),
+    ] = None,
+    out_file: OutOption = None,
+    json_output: JsonOption = False,
+    days: DaysOption = None,
+    draw: DrawOption = None,
+) -> None:
+    """Measure how well messages about the same matter are found, on labelled pairs; without labels, show what is found."""
+    from gateway.commands.evaluate_pairs import Asked, evaluate_same_matter  # noqa: PLC0415
+
+    _evaluate(evaluate_same_matter, Asked(messages, gold, out_file, days, draw, json_output))
+
+
+@evaluate.command()
+def incident(
+    messages: MessagesOption,
+    gold: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="What people say: id_a,id_b,label (1 or 0), or id,label naming the incident.",
+        ),
+    ] = None,
+    out_file: OutOption = None,
+    json_output: JsonOption = False,
+    days: DaysOption = None,
+    draw: DrawOption = None,
+) -> None:
+    """Measure how well different citizens with one cause are brought together; without labels, show what is found."""
+    from gateway.commands.evaluate_incidents import evaluate_incident  # noqa: PLC0415
+    from gateway.commands.evaluate_pairs import Asked  # noqa: PLC0415
+
+    _evaluate(evaluate_incident, Asked(messages, gold, out_file, days, draw, json_output))
+
+
+def _evaluate(command: Callable[[Asked, Console, Console], int], asked: Asked) -> NoReturn:
+    from gateway.labelled import Unusable  # noqa: PLC0415
+
+    if asked.draw is not None and (asked.to is None or asked.gold is not None):
+        fail("--draw needs --out, and draws what nobody has labelled yet: leave out --gold", 2)
+    try:
+        with telling():
+            code = command(asked, out, err)
+    except Unusable as error:
+        fail(str(error), 2)
+    raise typer.Exit(code)

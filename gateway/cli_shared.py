@@ -47,11 +47,11 @@ def load(path: Path) -> tuple[Any, Any]:
         raise typer.Exit(1) from None
 
 
-def run(job: Coroutine[Any, Any, int]) -> None:
-    """Run a command's coroutine and end with its exit code; Ctrl-C is an ordinary end."""
+def run(job: Coroutine[Any, Any, int], *known: type[Exception]) -> None:
+    """Run a command's coroutine and end with its exit code; Ctrl-C is an ordinary end. ``known``: see :func:`telling`."""
     import uvloop  # noqa: PLC0415
 
-    with telling():
+    with telling(*known):
         try:
             code = uvloop.run(job)
         except KeyboardInterrupt:
@@ -60,21 +60,21 @@ def run(job: Coroutine[Any, Any, int]) -> None:
 
 
 @contextmanager
-def telling() -> Iterator[None]:
-    """Within it known errors become one sentence."""
+def telling(*known: type[Exception]) -> Iterator[None]:
+    """Within it errors that are known, those of this command among them, become one sentence."""
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
 
-    from gateway.demo.run import DemoFailed  # noqa: PLC0415
     from store.errors import StoreError  # noqa: PLC0415
 
+    told: tuple[type[Exception], ...] = (StoreError, OSError, TimeoutError, *known)
     try:
         yield
     except BaseExceptionGroup as group:
-        known = [e for e in _leaves(group) if isinstance(e, StoreError | DemoFailed | OSError | TimeoutError)]
-        if not known:
+        found = [error for error in _leaves(group) if isinstance(error, told)]
+        if not found:
             raise
-        fail(str(known[0]))
-    except (StoreError, DemoFailed, OSError, TimeoutError) as error:
+        fail(str(found[0]))
+    except told as error:
         fail((isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__)
     except DBAPIError as error:
         cause = error.orig and (error.orig.__cause__ or error.orig)

@@ -27,12 +27,12 @@ from gateway.cli_shared import (
 
 def migrate(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Bring the store's schema up to date. Stop all nodes first."""
-    from gateway.node import open_node_store  # noqa: PLC0415
+    from gateway.opening import open_books  # noqa: PLC0415
 
     loaded, _ = load(config)
 
     async def job() -> int:
-        store = await open_node_store(loaded, migrate=True)
+        store = await open_books(loaded, migrate=True)
         await store.close()
         out.print("[green]✓[/green] the store is up to date")
         return 0
@@ -80,7 +80,6 @@ def replay(
     json_output: JsonOption = False,
 ) -> None:
     """Run kept raw envelopes through the present code and rules: after a fix, what was malformed or failed is filed."""
-    from gateway.commands.replay import preview_on, replay_on  # noqa: PLC0415
     from gateway.replay import Selection  # noqa: PLC0415
     from normalizer.model import Outcome  # noqa: PLC0415
 
@@ -93,8 +92,12 @@ def replay(
     loaded, built = load(config)
     selection = Selection(outcomes, aware(since))
     if dry_run or diff:
+        from gateway.commands.replay import preview_on  # noqa: PLC0415
+
         run(preview_on(loaded, built, selection, out, err, fields=diff, as_json=json_output))
     else:
+        from gateway.commands.replay_queue import replay_on  # noqa: PLC0415
+
         run(replay_on(loaded, built, selection, out, err, as_json=json_output))
 
 
@@ -156,7 +159,7 @@ def retry_parked_events(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Let parked events go again under their own ids, after what was wrong has been mended."""
-    from gateway.commands.handoff import retry_parked  # noqa: PLC0415
+    from gateway.commands.handoff_retry import retry_parked  # noqa: PLC0415
 
     if bool(events) == every:
         fail("name the events, or say --all", code=2)

@@ -228,7 +228,7 @@ class RepliesSettings(Strict):
 
 
 class Dedupe(Strict):
-    """Same matter, same citizen, same incident; the windows take effect with the linking of a later version."""
+    """Same matter, same citizen, same incident."""
 
     settle_seconds: Annotated[float, Field(ge=0, le=180)] = 60
     """How long the pieces of a conversation are waited for before the core is told."""
@@ -236,6 +236,15 @@ class Dedupe(Strict):
     """Window for the same caller."""
     incident_days: Annotated[int, Field(ge=1, le=365)] = 14
     """Window for one incident."""
+    linking: Literal["join", "suggest", "off"] = "join"
+    """What is done about messages that are alike: joined where it is sure and else suggested to a person; only suggested;
+    or nothing."""
+    link_score: Annotated[float, Field(ge=0, le=1)] | None = None
+    """From which score on another caller's matter is surely the same cause; none: as measured (docs/EVALUATING.md)."""
+    suggestion_score: Annotated[float, Field(ge=0, le=1)] | None = None
+    """From which score on a person should look; none: as measured."""
+    index_messages: Annotated[int, Field(ge=1000, le=1_000_000)] = 200_000
+    """How many messages a node keeps in memory to compare with, the newest; about 1.5 KB each."""
 
 
 class Empty(Strict):

@@ -13,12 +13,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import orjson
 from sqlalchemy.engine import make_url
 
+from gateway import linking, people
 from gateway.config import Config
 from gateway.parked import retry
+from gateway.rebuild import rebuild
 from gateway.replay import Selection, requeue
 from store.errors import StoreLocked
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 #: Bytes; a socket's address holds 107 (unix(7)).
 LONGEST_PATH = 100
+_SILENT = "the process that owns the store did not do it; see its log, or stop it and try again"
 
 
 class NoNode(Exception):
@@ -66,6 +70,16 @@ async def _answer(node: Node, reader: asyncio.StreamReader, writer: asyncio.Stre
             released = await retry(node.store, [UUID(event_id) for event_id in asked["events"]], node.clock())
             node.ring_handoffs()
             tell(released=released)
+        elif asked["do"] == linking.ASKED:
+            tell(**await linking.do(node.store, asked, node.clock(), ZoneInfo(node.config.city.timezone)))
+            node.ring_handoffs()
+        elif asked["do"] in people.ASKED:
+            tell(**await people.do(node.store, asked, node.clock()))
+            node.ring_handoffs()
+        elif asked["do"] == "rebuild":
+            begin = datetime.fromisoformat(asked["since"])
+            rebuilt = await rebuild(node.store, begin, lambda done, of: tell(done=done, of=of))
+            tell(made=rebuilt.made, failed=rebuilt.failed)
         else:
             since = datetime.fromisoformat(asked["since"]) if asked.get("since") else None
             selection = Selection(tuple(asked["outcomes"]), since)
@@ -83,15 +97,29 @@ async def ask_requeue(config: Config, selection: Selection) -> AsyncIterator[dic
         yield told
 
 
+async def ask_rebuild(config: Config, since: datetime) -> AsyncIterator[dict[str, int]]:
+    """Let the running node make fingerprints; its progress, and at last ``made`` and ``failed``. Raise NoNode when none answers."""
+    async for told in _ask(config, {"do": "rebuild", "since": since.isoformat()}):
+        yield told
+
+
 async def ask_retry(config: Config, events: Collection[UUID]) -> int:
     """Let the running node release parked events, or all; how many. Raise StoreLocked when it does not do it."""
     with contextlib.suppress(NoNode):
         async for told in _ask(config, {"do": "retry", "events": [str(event_id) for event_id in events]}):
-            return told["released"]
-    raise StoreLocked("the process that owns the store did not do it; see its log, or stop it and try again")
+            return int(told["released"])
+    raise StoreLocked(_SILENT)
 
 
-async def _ask(config: Config, question: dict[str, Any]) -> AsyncIterator[dict[str, int]]:
+async def ask_node(config: Config, question: dict[str, Any]) -> dict[str, Any]:
+    """Let the running node do what is asked; its answer. Raise StoreLocked when it does not do it."""
+    with contextlib.suppress(NoNode):
+        async for told in _ask(config, question):
+            return told
+    raise StoreLocked(_SILENT)
+
+
+async def _ask(config: Config, question: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
     path = socket_path(config)
     try:
         reader, writer = await asyncio.open_unix_connection(path or os.devnull)

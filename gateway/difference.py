@@ -14,7 +14,18 @@ from uuid import UUID
 from channels.base import AnyChannel
 from channels.errors import Malformed
 from normalizer.matter import Said, amend, compose
-from normalizer.model import Attachment, Envelope, HotlineMatter, KeptMessage, Message, Notice, Outcome, Parsed, Party
+from normalizer.model import (
+    Act,
+    Attachment,
+    Envelope,
+    HotlineMatter,
+    KeptMessage,
+    Message,
+    Notice,
+    Outcome,
+    Parsed,
+    Party,
+)
 from normalizer.normalize import Fields, normalize
 from store.dossiers import Dossier, MatterFile, Piece
 
@@ -32,7 +43,7 @@ NOT_READ = frozenset(
         "received_at",
         "channel",
     }
-    | {"messages", "caller_id", "same_matter_of", "incident_id", "follows", "contacts_30d", "matters_30d"}
+    | {"messages", "caller_id", "same_matter_of", "incident_id", "incident", "follows", "contacts_30d", "matters_30d"}
     | {"times_this_matter", "unanswered_prior", "last_contact_at", "conduct", "reply_route", "due", "evidence"}
 )
 #: All others, so that a field added to the matter is compared unless somebody decides otherwise.
@@ -142,6 +153,8 @@ def _composed(before: HotlineMatter, pieces: Sequence[Piece], read: Mapping[UUID
         kept, fields = _kept(piece, reading[0]), reading[1]
         said = Said(told.act, told.answers)
         matter = _first(before, kept, fields) if matter is None else amend(matter, kept, fields, said)
+    if matter is not None and any(told.act is Act.CHASES for told in before.messages):
+        return matter.model_copy(update={"urgency": before.urgency})  # raised by the chase, and by no words
     return matter
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from dedupe.caller import history
+from dedupe.incident import incident_of
 from dedupe.relation import LONGEST_SECONDS, Asked, relation, when_full
+from dedupe.sameness import Looks
+from gateway.proving import proving
 from gateway.texts import LABELS, Language, language_of, standing, written
 from normalizer.matter import Said, amend, compose
 from normalizer.model import (
@@ -17,11 +20,15 @@ from normalizer.model import (
     Attachment,
     AttachmentKind,
     HotlineMatter,
+    Joining,
     KeptMessage,
+    Link,
     Outcome,
     Past,
     PastMatter,
     ReplyRoute,
+    Tie,
+    TieKind,
     Urgency,
     Verdict,
 )
@@ -34,6 +41,10 @@ from store.values import Draft, Filing, OpenFile, Way
 FILED = "hotline.matter.filed.v1"
 #: How long the last piece may take from its arrival until it is filed.
 GRACE = timedelta(seconds=3)
+#: What he says again within this time, without asking for it to be done, he has only sent twice.
+TWICE = timedelta(minutes=10)
+#: Fields of the matter that hold its links.
+_FIELDS = {TieKind.SAME_MATTER: "same_matter_of", TieKind.FOLLOWS: "follows", TieKind.INCIDENT: "incident_id"}
 EVENT_TYPES = {
     Act.CHASES: "hotline.matter.chased.v1",
     Act.OBJECTS: "hotline.matter.disputed.v1",
@@ -61,28 +72,38 @@ class Habits:
     acknowledges: bool = False
     #: The windows in which we may.
     limits: Mapping[str, Limit] = field(default_factory=dict)
+    #: The channel by which a code goes to a telephone number; None: there is none.
+    codes_by: str | None = None
     #: Which attachments are fetched.
     fetches: frozenset[AttachmentKind] = frozenset()
+    #: How it is compared with what came before; None: it is not.
+    looks: Looks | None = None
 
 
 def decide(
     kept: KeptMessage, fields: Fields, fresh: Fresh, habits: Habits, caller_id: UUID, past: Past, open_file: OpenFile
 ) -> Filing:
     """Relation first, then the document; run under the caller's lock."""
-    verdict = relation(Asked(kept, fields.cues, past, habits.settle_seconds))
+    verdict = relation(Asked(kept, fields.cues, past, habits.settle_seconds, habits.looks))
     matter = open_file(verdict.matter_id) if verdict.matter_id is not None else None
     if matter is not None:
         verdict = when_full(verdict, matter)
     if verdict.outcome is Outcome.FILED:
         new = compose(kept, fields, **asdict(fresh), caller_id=caller_id, reply_route=_route(kept, habits))
-        return _filed(kept, fields, habits, verdict, _counted(new, past, verdict))
+        return _among_others(
+            _filed(kept, fields, habits, verdict, _linked(_counted(new, past, verdict), verdict)), habits, past, kept
+        )
     if verdict.act is Act.ASKS:
         return _asked(kept, fields, habits, verdict, past, matter)
+    if verdict.act is Act.PROVES:
+        return proving(kept, fields, habits, verdict, past)
     if matter is None:
         return Filing(verdict, None, None)
-    more = amend(matter, kept, fields, Said(verdict.act, verdict.answers, verdict.score))
+    more = amend(matter, kept, fields, Said(verdict.act, verdict.answers, verdict.score, verdict.reason))
     if matter.matter_id == past.handed_on:  # who has a mail of ours from the citizen is not the citizen
         more = more.model_copy(update={"party": matter.party})
+    if verdict.act is Act.CHASES:
+        more = _pressed(more, past, kept, insists=fields.cues.chase)
     return Filing(
         verdict=verdict,
         matter=_counted(more, past, verdict) if matter.caller_id == caller_id else more,
@@ -96,6 +117,39 @@ def _filed(kept: KeptMessage, fields: Fields, habits: Habits, verdict: Verdict, 
     acknowledged = habits.acknowledges and kept.message.answerable
     replies = (_acknowledgement(kept, fields, matter),) if acknowledged else ()
     return Filing(verdict, matter, FILED, replies, _media(kept, habits), _settles_at(kept, matter, habits))
+
+
+def _linked(matter: HotlineMatter, verdict: Verdict) -> HotlineMatter:
+    """The new matter with its links to earlier ones of its caller."""
+    return matter.model_copy(update={_FIELDS[tie.kind]: _link(tie) for tie in verdict.ties if tie.kind in _FIELDS})
+
+
+def _link(tie: Tie) -> Link:
+    return Link(
+        id=tie.object, score=tie.score, reason=tie.reason, decided_by="rule", level=tie.level, shares=tie.shares
+    )
+
+
+def _among_others(filing: Filing, habits: Habits, past: Past, kept: KeptMessage) -> Filing:
+    """The filing of a new matter with what links it to those of other callers; each keeps his own."""
+    found = habits.looks and incident_of(habits.looks, past, kept.received_at)
+    if found is None or filing.matter is None:
+        return filing
+    if isinstance(found, Joining):
+        return replace(filing, joining=found)
+    verdict = filing.verdict.model_copy(update={"ties": (*filing.verdict.ties, found)})
+    return replace(filing, verdict=verdict, matter=_linked(filing.matter, verdict))
+
+
+def _pressed(matter: HotlineMatter, past: Past, kept: KeptMessage, *, insists: bool) -> HotlineMatter:
+    """Whoever waits for an answer and asks again is heard sooner; what he only sent twice changes nothing."""
+    known = {one.matter_id: one for one in (*past.matters, *past.coded, *(text.matter for text in past.alike))}
+    found = known.get(matter.matter_id)
+    before = matter.messages[-2].received_at if len(matter.messages) > 1 else kept.received_at
+    waits = insists or kept.received_at - before >= TWICE
+    if matter.urgency is not Urgency.ROUTINE or not waits or (found is not None and not found.open):
+        return matter
+    return matter.model_copy(update={"urgency": Urgency.URGENT})
 
 
 def _asked(

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from channels.errors import Malformed
-from gateway.offload import Offload, OwnFault
+from gateway.offload import SECONDS, Offload, OwnFault
 from normalizer.mail import Mail, MailError, read
 
-#: What may be lost, seconds and megabytes one mail may take, and the share of a Chinese mail's characters that may be
-#: replaced (CONTRACT.md; the worker itself is killed after ``SECONDS``).
-SECONDS, MEGABYTES, REPLACED = 10.0, 512.0, 0.02
+#: What one mail may take besides SECONDS, and the share of a Chinese mail's characters that may be replaced (CONTRACT.md).
+MEGABYTES, REPLACED = 512.0, 0.02
+#: Seconds of a processor after which a worker is ended: more than in operation, so that it is seen how slow a mail is.
+LIMIT = 2 * SECONDS
 #: Oddities of the mail itself; the others say what is in it.
 DEFECTS = {
     *("charset_guessed", "mail_cut", "headers_cut", "broken_mime", "odd_time", "winmail_unread", "signed_unread"),
@@ -35,7 +36,7 @@ class Reading:
     lost: str | None = None
     #: Whether that was our fault: an exception, a hang, a crash.
     own_fault: bool = False
-    #: Of the read alone, and the most its process has held.
+    #: Of a processor for the read alone, and the most its process has held.
     seconds: float = 0.0
     megabytes: float = 0.0
     #: In subject and words: all, U+FFFD, and whether they are Chinese.
@@ -114,7 +115,7 @@ def files_below(folder: Path, only: str = "*") -> list[Path]:
 
 async def measure(folder: Path, files: Sequence[Path], progress: Callable[[], None]) -> AsyncIterator[Reading]:
     """Read each of ``files`` below ``folder``, as many at once as there are processes; in the order given."""
-    async with Offload(["smtp"], seconds=SECONDS) as offload:
+    async with Offload(["smtp"], seconds=LIMIT) as offload:
         for start in range(0, len(files), offload.processes):
             some = files[start : start + offload.processes]
             for one in await asyncio.gather(*(_reading(offload, folder, path) for path in some)):
@@ -135,12 +136,12 @@ async def _reading(offload: Offload, folder: Path, path: Path) -> Reading:
 def _measured(name: str, path: str) -> Reading:
     """In the worker: read one file."""
     raw = Path(path).read_bytes()
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         mail = read(raw)
     except MailError as error:
         raise Malformed(error.reason) from None
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     words = "\n".join(filter(None, (mail.subject, mail.text, mail.quoted)))
     return Reading(
         file=name,

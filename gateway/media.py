@@ -7,8 +7,8 @@ scanned as unscanned, and is scanned again.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, Protocol
 
 import filetype
@@ -20,10 +20,9 @@ from gateway.carried import Carried
 from gateway.clock import Clock
 from gateway.metrics import Metrics
 from gateway.offload import Offload
-from gateway.rounds import Rounds
+from gateway.rounds import LedRounds
 from gateway.scan import Scanner
 from normalizer.file_name import shown_name
-from store.errors import StoreUnavailable
 from store.media import DueFile, Held
 from store.mediabox import MediaBox
 
@@ -52,10 +51,10 @@ class Keeper(Protocol):
         """The content, if it is held."""
 
 
-class Media(Rounds):
+class Media(LedRounds[DueFile]):
     """Fetches one channel's files until cancelled; ring it when one was queued."""
 
-    stage, names = "media", "file_id"
+    stage, names, at_once = "media", "file_id", AT_ONCE
 
     def __init__(
         self,
@@ -70,29 +69,17 @@ class Media(Rounds):
         metrics: Metrics,
         first_seconds: float = FIRST_SECONDS,
     ) -> None:
-        super().__init__(IDLE_SECONDS)
+        super().__init__(IDLE_SECONDS, channel.name, box)
         self._channel, self._box, self._files, self._state = channel, box, files, state
         self._carried = Carried(channel, box, offload) if channel.carries else None
         self._scanner, self._clock, self._metrics, self._first = scanner, clock, metrics, first_seconds
 
-    async def _start(self) -> int:
-        places = AT_ONCE - len(self._under_way)
-        if not places or not self._box.lead.held:
-            return 0
-        try:
-            due = await self._box.due(self._clock(), AT_ONCE + places)
-        except Exception as error:  # noqa: BLE001 - it must be looked at again, whatever it was
-            if not isinstance(error, StoreUnavailable):
-                log.error("claim_failed", stage="media", channel=self._channel.name, error=type(error).__name__)
-            return 0
-        new = [file for file in due if file.id not in self._under_way][:places]
-        for file in new:
-            self._begin(file.id, partial(self._fetch, file))
+    async def _due(self, most: int) -> Sequence[DueFile]:
         if self._carried is not None and not self._under_way:
             self._carried.forget()
-        return len(new)
+        return await self._box.due(self._clock(), most)
 
-    async def _fetch(self, file: DueFile) -> None:
+    async def _do(self, file: DueFile) -> None:
         try:
             async with asyncio.timeout(FETCH_SECONDS):
                 found = await self._found(file)

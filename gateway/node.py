@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapp
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -25,9 +24,11 @@ from gateway.clock import Clock, now
 from gateway.config import Config
 from gateway.door import Door
 from gateway.handoff import Handoff
+from gateway.looking import Looking, looking_of
 from gateway.metrics import Metrics
-from gateway.offload import Offload
+from gateway.offload import SECONDS, Offload
 from gateway.open311 import open311
+from gateway.opening import open_books
 from gateway.outward import ChannelState, Outward
 from gateway.pipeline import RETRY_SECONDS, Pipeline
 from gateway.rides import Rides
@@ -41,7 +42,7 @@ from normalizer.model import Envelope, Kept
 from store.books import CORE
 from store.envelopes import StateWrite
 from store.errors import BindingReused, StateChanged, StoreUnavailable
-from store.opening import Standby, open_store
+from store.opening import Standby
 from store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -71,7 +72,7 @@ class Node:
         roles: Collection[Role] = tuple(Role),
         clock: Clock = now,
         retry_seconds: tuple[float, ...] = RETRY_SECONDS,
-        parse_seconds: float = 10,
+        parse_seconds: float = SECONDS,
     ) -> None:
         self.config, self.channels, self.store, self.roles = config, channels, store, frozenset(roles)
         self.clock = clock
@@ -94,10 +95,12 @@ class Node:
         self.rides = Rides(store, clock)
         offload = Offload((channel.kind for channel in channels.values()), seconds=parse_seconds)
         self.outward = Outward(config, channels, store, clock=clock, metrics=self.metrics, offload=offload)
+        self.looking = looking_of(config, store, clock)
         self.pipeline = build_pipeline(
             config,
             channels,
             store,
+            looking=self.looking,
             metrics=self.metrics,
             filed=self._filed,
             clock=clock,
@@ -184,6 +187,8 @@ class Node:
             complaints.append("nothing can be kept: the store is not available")
         elif trouble is not None:
             (notes if self.store.has_journal else complaints).append(trouble)
+        if self.looking and self.looking.lookout.note:
+            notes.append(self.looking.lookout.note)
         if journaled:
             notes.append(f"{journaled} deliveries are in the local journal until the database takes them")
         return Condition(complaints, notes)
@@ -271,7 +276,7 @@ class Node:
         """Do what the roles say until cancelled."""
         jobs: dict[Role, list[Callable[[], Coroutine[Any, Any, None]]]] = {
             Role.EDGE: [self.supervisor.run],
-            Role.PIPELINE: [self.pipeline.run],
+            Role.PIPELINE: [self.pipeline.run, *([self.looking.lookout.run] if self.looking else [])],
             Role.HANDOFF: [
                 *(handoff.run for handoff in self.handoffs.values()),
                 *self.outward.jobs(),
@@ -296,6 +301,7 @@ def build_pipeline(
     clock: Clock = now,
     retry_seconds: tuple[float, ...] = RETRY_SECONDS,
     offload: Offload | None = None,
+    looking: Looking | None = None,
 ) -> Pipeline:
     """The pipeline that the configuration describes, with worker processes of its own unless they are given."""
     return Pipeline(
@@ -309,6 +315,7 @@ def build_pipeline(
         retry_seconds=retry_seconds,
         settle_seconds=config.dedupe.settle_seconds,
         acknowledge=config.replies.acknowledge,
+        looking=looking or looking_of(config, store, clock),
     )
 
 
@@ -341,6 +348,4 @@ async def open_node_store(
     """The store that the configuration names; a node that takes deliveries keeps a journal and a reserve beside it."""
     settings = config.store
     standby = Standby(settings.journal, settings.reserve_megabytes * 1024 * 1024) if Role.EDGE in roles else None
-    return await open_store(
-        settings.url, Path(config.keys.file), owner=owner, migrate=migrate, standby=standby, sinks=sinks_of(config)
-    )
+    return await open_books(config, owner=owner, migrate=migrate, standby=standby)

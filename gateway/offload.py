@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Self, TypeVar
@@ -20,13 +19,16 @@ from channels.base import AnyChannel, File
 from channels.errors import Malformed
 from channels.registry import load
 from channels.settings import ChannelSettings
-from gateway.zygote import LENGTH, Fault
+from gateway.zygote import ENDED, LENGTH, Fault
 from normalizer.archive import unseen
 from normalizer.model import Envelope, Message, Parsed
 from normalizer.normalize import Fields, normalize
 
 T = TypeVar("T")
 
+#: What a call may take of a processor, seconds, and by the clock so many times as long: the clock ends what waits for ever.
+#: Nothing that is called here waits, so it is long by the clock only while this many and more want the same processor.
+SECONDS, PATIENCE = 10.0, 6.0
 #: A call that takes longer than this, seconds, no longer keeps a place from others; so many such calls at most.
 SLOW_SECONDS, SLOW = 1.0, 4
 #: How long a process may take to start, on a machine that has too much to do.
@@ -38,15 +40,24 @@ class OwnFault(Exception):
 
 
 class Offload:
-    """Calls pure functions in worker processes, each call with a deadline after which its process ends.
+    """Calls pure functions in worker processes, each call with a limit at which its process ends.
 
-    ``kinds`` of channel are imported before the first call. Use it as a context; it works in one event loop.
+    ``kinds`` of channel are imported before the first call; ``seconds`` of a processor a call may take, and by the clock
+    ``patience`` times as many. Use it as a context; it works in one event loop.
     """
 
-    def __init__(self, kinds: Iterable[str] = (), processes: int | None = None, seconds: float = 10) -> None:
+    def __init__(
+        self,
+        kinds: Iterable[str] = (),
+        processes: int | None = None,
+        seconds: float = SECONDS,
+        patience: float = PATIENCE,
+    ) -> None:
         #: So many calls at once, besides slow ones.
         self.processes = processes or max(2, os.cpu_count() or 1)
-        self._workers, self._seconds = _Workers(sorted(set(kinds))), seconds
+        self._workers = _Workers(sorted(set(kinds)))
+        #: Of a processor, by the clock.
+        self._limits = seconds, seconds * patience
         self._places = asyncio.Semaphore(self.processes)
         self._slow = 0
         #: What failed before has one place only, so that poison tried again leaves room for the rest.
@@ -99,15 +110,15 @@ class Offload:
             return await self._run(function, args)
 
     async def _run(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
-        async with self._place():  # the deadline begins when a process is free
-            began = time.monotonic()
+        async with self._place():  # its time begins when a process is free
             try:
-                async with asyncio.timeout(self._seconds + START_SECONDS), self._workers.one() as worker:
-                    result = await worker.call((function, args, self._seconds))
-            except TimeoutError:
+                latest = self._limits[1] + START_SECONDS
+                async with asyncio.timeout(latest), self._workers.one() as worker:
+                    result = await worker.call((function, args, self._limits))
+            except TimeoutError:  # of an alarm, or of ours: it is an OSError too
                 raise OwnFault("hang") from None
             except (OSError, EOFError):
-                raise OwnFault("hang" if time.monotonic() - began >= self._seconds else "crash") from None
+                raise OwnFault("crash") from None
         if isinstance(result, Fault):
             raise Malformed(result.reason) if result.theirs else OwnFault(result.reason)
         return result  # type: ignore[no-any-return]  # what the function returns, through a pickle
@@ -143,11 +154,13 @@ class _Worker:
         self._reader, self._writer = reader, writer
 
     async def call(self, asked: Any) -> Any:
-        """What the process answers. Raise OSError or EOFError when it ends instead."""
+        """What the process answers. When it ends instead, raise TimeoutError if an alarm did it, else OSError or EOFError."""
         call = pickle.dumps(asked)
         self._writer.write(LENGTH.pack(len(call)))
         self._writer.write(call)
-        (length,) = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
+        if (header := await self._reader.readexactly(LENGTH.size)) == ENDED:
+            raise TimeoutError
+        (length,) = LENGTH.unpack(header)
         return pickle.loads(await self._reader.readexactly(length))  # noqa: S301 - from our own worker
 
     def end(self) -> None:

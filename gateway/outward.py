@@ -8,6 +8,7 @@ from typing import Any
 from channels.base import AnyChannel, StateChange
 from gateway.clock import Clock
 from gateway.config import Config
+from gateway.identities import Identities
 from gateway.media import Media
 from gateway.metrics import Metrics
 from gateway.offload import Offload
@@ -69,8 +70,16 @@ class Outward:
             if channel.fetches
         ]
 
+        self._identities = [
+            Identities(channel, store.identitybox(name), ChannelState(store, name), clock=clock)
+            for name, channel in channels.items()
+            if channel.identifies
+        ]
+
     def ring(self) -> None:
-        """There may be something to send or to fetch."""
+        """There may be something to send, to fetch or to ask."""
+        for identities in self._identities:
+            identities.ring()
         for replies in self._replies:
             replies.ring()
         for media in self._media:
@@ -78,7 +87,7 @@ class Outward:
 
     def jobs(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """What is to be run until cancelled."""
-        return [*(replies.run for replies in self._replies), *(media.run for media in self._media)]
+        return [one.run for one in (*self._replies, *self._media, *self._identities)]
 
     async def close(self) -> None:
         """Release what the channels hold."""

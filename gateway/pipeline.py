@@ -17,13 +17,15 @@ import structlog
 
 from channels.base import AnyChannel
 from channels.errors import Malformed
+from dedupe.sameness import Looks
 from gateway.clock import Clock
 from gateway.filing import Fresh, Habits, decide
+from gateway.looking import Looking
 from gateway.metrics import Metrics
 from gateway.offload import Offload, OwnFault
 from normalizer.cues import codes_in
 from normalizer.ids import derived, derived_number
-from normalizer.model import KeptMessage, Notice, Outcome
+from normalizer.model import ContactType, KeptMessage, Notice, Outcome
 from normalizer.tracking import NUMBERS, tracking_code
 from store.errors import StoreUnavailable, Superseded
 from store.messages import Unpacking
@@ -57,11 +59,14 @@ class Pipeline:
         retry_seconds: tuple[float, ...] = RETRY_SECONDS,
         settle_seconds: float = 0,
         acknowledge: bool = False,
+        looking: Looking | None = None,
     ) -> None:
         self._store, self._channels = store, channels
         self._clock, self._metrics, self._zone = clock, metrics, zone
         self._offload, self._filed, self._retry_seconds = offload, filed, retry_seconds
-        self._settle_seconds, self._acknowledge = settle_seconds, acknowledge
+        self._settle_seconds, self._acknowledge, self._looking = settle_seconds, acknowledge, looking
+        texting = (name for name, channel in channels.items() if ContactType.PHONE in channel.reaches)
+        self._codes_by = next(texting, None)
         self._under_way: dict[Stage, dict[int, Work]] = {stage: {} for stage in Stage}
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = asyncio.Semaphore(OPEN)
@@ -151,26 +156,31 @@ class Pipeline:
             self._metrics.outcomes.labels(kept.channel, Outcome.PART).inc(gathered.parts)
         fields = await self._offload.normalize(kept.message, kept.id, suspect=work.attempts > 0)
         channel = self._channel(kept.channel)
-        decision = partial(decide, kept, fields, self._fresh(kept, work.attempts), self._habits(channel))
+        sight, looks = await self._looking.look(fields, kept) if self._looking else (None, None)
+        decision = partial(decide, kept, fields, self._fresh(kept, work.attempts), self._habits(channel, looks))
         filing = await self._store.file_matter(
             work,
             kept,
             decision,
             self._clock(),
+            sight=sight,
             codes=(*fields.cues.codes, *codes_in(kept.message.title or "")),
             ride_seconds=getattr(channel, "ride_seconds", 0),
+            identifies=channel.identifies,
         )
         self._metrics.outcomes.labels(kept.channel, filing.verdict.outcome).inc()
         self._metrics.pipeline_seconds.observe((self._clock() - kept.received_at).total_seconds())
         self._bells[Stage.DIGEST].set()  # the next message of this sender may go
         self._filed(kept.envelope_id)
 
-    def _habits(self, channel: AnyChannel) -> Habits:
+    def _habits(self, channel: AnyChannel, looks: Looks | None) -> Habits:
         return Habits(
+            looks=looks,
             settle_seconds=self._settle_seconds if channel.conversational else 0.0,
             answers=bool(channel.reaches),
             acknowledges=bool(channel.reaches) and self._acknowledge,
             limits=channel.reply_limits,
+            codes_by=self._codes_by,
             fetches=channel.fetches,
         )
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
-from typing import ClassVar
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import ClassVar, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
 
-from store.errors import Superseded
+from store.errors import StoreUnavailable, Superseded
+from store.membership import Lead
 
 log = structlog.get_logger(__name__)
+OneDue = TypeVar("OneDue", bound="Due")
 
 
 class Rounds(ABC):
@@ -80,3 +83,55 @@ class Rounds(ABC):
         finally:
             del self._under_way[one]
             self._bell.set()
+
+
+class Due(Protocol):
+    """One thing that is to be done, as it was read."""
+
+    @property
+    def id(self) -> UUID:
+        """Of the thing."""
+
+
+class Box(Protocol):
+    """Where it is read from: by one node at a time for a channel."""
+
+    @property
+    def lead(self) -> Lead:
+        """Whether this node is the one."""
+
+
+class LedRounds(Rounds, Generic[OneDue]):
+    """Rounds of the node that leads for one channel, with a few things at once."""
+
+    #: How many.
+    at_once: ClassVar[int]
+
+    def __init__(self, idle_seconds: float, channel: str, box: Box) -> None:
+        super().__init__(idle_seconds)
+        self._name, self._led = channel, box
+
+    @abstractmethod
+    async def _due(self, most: int) -> Sequence[OneDue]:
+        """Read what is due, those first that were due first."""
+
+    @abstractmethod
+    async def _do(self, one: OneDue) -> None:
+        """Do it, and write down what became of it."""
+
+    async def _start(self) -> int:
+        # What is under way now may be done when the reading is over: then it was read as it is no more.
+        before = frozenset(self._under_way)
+        places = self.at_once - len(before)
+        if not places or not self._led.lead.held:
+            return 0
+        try:
+            due = await self._due(self.at_once + places)
+        except Exception as error:  # noqa: BLE001 - it must be looked at again, whatever it was
+            if not isinstance(error, StoreUnavailable):
+                log.error("claim_failed", stage=self.stage, channel=self._name, error=type(error).__name__)
+            return 0
+        new = [one for one in due if one.id not in before][:places]
+        for one in new:
+            self._begin(one.id, partial(self._do, one))
+        return len(new)

@@ -1,4 +1,6 @@
-"""Forgetting what API clients uploaded and no message has named (``store.uploads.PATIENCE``), file and all."""
+"""Forgetting: what API clients uploaded and no message has named (``store.uploads.PATIENCE``), file and all, and the
+fingerprints of messages too old to be compared (``store.fingerprints.KEPT``).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import structlog
 
 from gateway.clock import Clock
 from store.files import Files
+from store.fingerprints import KEPT
 from store.store import Store
 from store.uploads import PATIENCE
 
@@ -24,8 +27,9 @@ async def sweeping(store: Store, files: Files, clock: Clock) -> None:
         await lead.gained()
         try:
             await sweep(store, files, clock)
+            await sweep_fingerprints(store, clock)
         except Exception as error:  # noqa: BLE001 - what is left comes with the next sweep
-            log.warning("uploads_not_swept", error=type(error).__name__)
+            log.warning("not_swept", error=type(error).__name__)
         await asyncio.sleep(SWEEP_SECONDS)
 
 
@@ -39,3 +43,13 @@ async def sweep(store: Store, files: Files, clock: Clock) -> int:
     if unnamed:
         log.info("uploads_swept", files=len(unnamed))
     return len(unnamed)
+
+
+async def sweep_fingerprints(store: Store, clock: Clock) -> int:
+    """A few at a time, so that nobody waits for it. Raise StoreUnavailable."""
+    forgotten, known = 0, store.fingerprints()
+    while some := await known.forget(clock() - KEPT):
+        forgotten += some
+    if forgotten:
+        log.info("fingerprints_swept", rows=forgotten)
+    return forgotten

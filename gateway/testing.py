@@ -151,7 +151,7 @@ def settings(core_url: str, mail_port: int = 1) -> dict[str, Any]:
         "store": {"url": "sqlite:///gateway.db", "files": "files", "journal": "journal", "reserve_megabytes": 1},
         "keys": {"file": "keys.json"},
         "core": {"url": core_url, "secret": secret("core-secret")},
-        "dedupe": {"settle_seconds": 0},
+        "dedupe": {"settle_seconds": 0, "linking": "off"},
         "replies": {"acknowledge": False},
         "channels": {
             "wechat": {

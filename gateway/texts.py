@@ -57,6 +57,8 @@ TEXTS: dict[ReplyKind, dict[Language, str]] = {
 LABELS: dict[ReplyKind, str] = {
     ReplyKind.ACKNOWLEDGEMENT: "已收到",
     ReplyKind.STATUS: "办理情况",
+    ReplyKind.CODE: "验证码",
+    ReplyKind.BINDING: "绑定手机",
     ReplyKind.ACCEPTED: "已受理",
     ReplyKind.NOT_ACCEPTED: "不予受理",
     ReplyKind.PROGRESS: "办理进展",
@@ -64,6 +66,30 @@ LABELS: dict[ReplyKind, str] = {
     ReplyKind.RESULT: "办理结果",
     ReplyKind.CLOSED: "已办结",
     ReplyKind.RETURN_VISIT: "回访",
+}
+
+#: What becomes of showing that a telephone number is one's own. Whether others have it, and why a code does not count, is
+#: told to nobody.
+PROVING: dict[str, dict[Language, str]] = {
+    "code": {
+        "zh": "验证码：{code}，10分钟内有效，请在申请绑定手机号码的渠道回复这6位数字。如非本人操作，请勿告知他人。",
+        "en": "Your code: {code}. Within 10 minutes, send these 6 digits where you asked to link your number. If it was not "
+        "you, tell nobody.",
+    },
+    "asked": {
+        "zh": "如该号码可以绑定，6位验证码将以短信发送至该号码，请在10分钟内在此回复验证码。",
+        "en": "If this number can be linked, a text message with a 6-digit code is on its way to it. Please send the code "
+        "here within 10 minutes.",
+    },
+    "impossible": {
+        "zh": "此处暂不能绑定手机号码。",
+        "en": "A telephone number cannot be linked here.",
+    },
+    "right": {"zh": "您的手机号码已确认。", "en": "Your telephone number is confirmed."},
+    "wrong": {
+        "zh": "验证码不正确或已失效。如需重新获取，请再次发送“绑定”和手机号码。",
+        "en": "The code is wrong or has expired. To get another, send “bind” and your number again.",
+    },
 }
 
 #: How a matter stands, as a citizen may know it.

@@ -2,7 +2,8 @@
 
 Started by gateway/offload.py, with a descriptor and kinds of channel as arguments. Each descriptor that comes over that
 socket becomes a worker, which answers the calls that come over it until it closes. Everybody here ends with the node: the
-parent when its socket closes, each worker with its own or, in the middle of a call, by its alarm.
+parent when its socket closes, each worker with its own or, in the middle of a call, by an alarm. The parent waits for each
+worker and tells by the same descriptor when an alarm has ended it; of any other end the closed socket tells.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import gc
 import os
 import pickle
 import resource
+import select
 import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -28,6 +30,10 @@ from normalizer.language import language
 MEMORY = 512 * 1024 * 1024
 #: What goes before each pickle, either way: its length, bytes.
 LENGTH = struct.Struct("!Q")
+#: In place of an answer, which is never empty: an alarm has ended the worker.
+ENDED = LENGTH.pack(0)
+#: What ends a call that takes too long: of a processor (all threads, system calls too), and by the clock.
+ALARMS = {signal.ITIMER_PROF: signal.SIGPROF, signal.ITIMER_REAL: signal.SIGALRM}
 #: What only the model of languages can tell: it is read into memory once, here.
 _LATIN = "The street lamp in front of our house has been broken for a week."
 
@@ -47,20 +53,59 @@ def main() -> None:
         with contextlib.suppress(UnknownKind, BrokenKind):  # who uses it is told so
             load(kind)
     language(_LATIN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a worker: its socket tells
+    for number in ALARMS.values():
+        signal.signal(number, signal.SIG_DFL)  # which ends the process, also in the middle of a long step in C
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold what citizens wrote
     gc.collect()
     gc.freeze()
+    _serve(asking)
+
+
+def _serve(asking: socket.socket) -> None:
+    """Fork and bury until the node has ended."""
+    died, bell = os.pipe()
+    os.set_blocking(bell, False)
+    signal.set_wakeup_fd(bell, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # the bell rings
+    workers: dict[int, int] = {}
     while True:
-        asked, descriptors, _, _ = socket.recv_fds(asking, 1, 1)
-        if not asked:
-            return
-        for descriptor in descriptors:
-            with contextlib.suppress(OSError):  # no process to be had: the closed socket tells
-                if not os.fork():
-                    asking.close()
+        ready, _, _ = select.select([asking.fileno(), died], [], [])
+        if died in ready:
+            os.read(died, 1024)
+            _bury(workers)
+        if asking.fileno() in ready:
+            asked, descriptors, _, _ = socket.recv_fds(asking, 1, 1)
+            if not asked:
+                return
+            for descriptor in descriptors:
+                try:
+                    pid = os.fork()
+                except OSError:  # no process to be had: the closed socket tells
+                    os.close(descriptor)
+                    continue
+                if not pid:
+                    _forget([asking.detach(), died, bell, *workers.values()])
                     _work(descriptor)
-            os.close(descriptor)
+                workers[pid] = descriptor
+
+
+def _bury(workers: dict[int, int]) -> None:
+    """Close the line of each worker that has ended; nobody else holds it."""
+    while workers:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            return
+        with socket.socket(fileno=workers.pop(pid)) as line, contextlib.suppress(OSError):  # nobody may ask any more
+            if os.WIFSIGNALED(status) and os.WTERMSIG(status) in ALARMS.values():
+                line.send(ENDED, socket.MSG_DONTWAIT)
+
+
+def _forget(descriptors: Iterable[int]) -> None:
+    """In the worker: nothing that is its parent's."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _work(descriptor: int) -> NoReturn:
@@ -75,22 +120,24 @@ def _work(descriptor: int) -> NoReturn:
 
 
 def _answer(asked: bytes) -> Any:
-    """The result or a Fault. An alarm of its own ends the process when the call takes too long."""
+    """The result or a Fault. Alarms of its own end the process when the call takes too long."""
     try:
-        function, args, seconds = pickle.loads(asked)  # noqa: S301 - from our own node
-        return _called(function, args, seconds)
+        function, args, limits = pickle.loads(asked)  # noqa: S301 - from our own node
+        return _called(function, args, limits)
     except Malformed as error:
         return Fault(theirs=True, reason=error.reason)
     except Exception as error:  # noqa: BLE001 - whatever it is must not take its text home
         return Fault(theirs=False, reason=type(error).__name__)
 
 
-def _called(function: Callable[..., Any], args: tuple[Any, ...], seconds: float) -> Any:
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+def _called(function: Callable[..., Any], args: tuple[Any, ...], limits: tuple[float, float]) -> Any:
+    for timer, seconds in zip(ALARMS, limits, strict=True):
+        signal.setitimer(timer, seconds)
     try:
         return function(*args)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer in ALARMS:
+            signal.setitimer(timer, 0)
 
 
 def _limit_memory() -> None:

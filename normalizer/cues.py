@@ -140,6 +140,12 @@ _CALL = re.compile(
     r"补充|刚才|刚刚|(?:打|拨|来)[过了]?(?:12345|热线|您?你?们?的?)?[的个了过]{0,2}(?:热线)?电话|电话[里中上]|电话(?:反映|投诉|说)"
     r"|照片|图片|视频"
 )
+#: The whole message: a number that he says is his, to be bound to the account he writes from (绑定手机); a code given back.
+_BINDING = re.compile(
+    r"(?:我要|我想|请|帮我|申请|PLEASE )*(?:绑定|BIND|LINK)(?:我的|一下| MY)?(?:手机|电话| PHONE| MOBILE)?(?:号码?| NUMBER)?(?:是|为| IS)?[ :]*"
+    r"(?P<number>(?:(?:\+|00)?86[ -]?)?1[3-9][0-9](?:[ -]?[0-9]{4}){2}|\+[1-9][0-9 -]{6,18}[0-9])"
+)
+_GIVEN = re.compile(r"(?:(?:绑定|手机|短信)*(?:验证码|校验码|CODE)(?:是|为| IS)?[ :]*)?(?P<code>[0-9]{3}[ -]?[0-9]{3})")
 _EDGES = " \t\r\n,.;:!?~、，。；：！？…～()（）【】[]《》<>\"'“”‘’"
 
 
@@ -164,6 +170,8 @@ class Cues(Frozen):
     """Says that it was not done, or not well."""
     call: bool = False
     """Speaks of a call just made, or of pictures to it."""
+    binds: str | None = None
+    """A telephone number, E.164, that he wants to show to be his."""
 
 
 def read_cues(text: str) -> Cues:
@@ -187,7 +195,24 @@ def read_cues(text: str) -> Cues:
         chase=short and _chases(plain, spaced, named=bool(codes)),
         objection=bool((_OBJECTION if short else _OBJECTION_LONG).search(words)),
         call=bool(_CALL.search(words)),
+        binds=_bound(folded) if len(text) <= SHORT else None,
     )
+
+
+def _bound(folded: str) -> str | None:
+    found = _BINDING.fullmatch(folded.strip(_EDGES))
+    if found is None:
+        return None
+    digits, abroad = _digits(found["number"]), found["number"].startswith("+")
+    return f"+{digits}" if abroad else f"+86{digits.removeprefix('00').removeprefix('86')}"
+
+
+def code_given(text: str) -> str | None:
+    """The six digits, where the message is nothing else: a code that he was sent, if he was sent one."""
+    if len(text) > SHORT:
+        return None
+    found = _GIVEN.fullmatch(unicodedata.normalize("NFKC", text).upper().strip(_EDGES))
+    return _digits(found["code"]) if found else None
 
 
 def codes_in(text: str) -> tuple[str, ...]:

@@ -34,6 +34,8 @@ class Said:
     answers: UUID | None = None
     #: Of an evaluation.
     score: int | None = None
+    #: Why it belongs to the matter.
+    reason: str = ""
 
 
 REPORTS = Said(Act.REPORTS)
@@ -145,6 +147,7 @@ def _part(kept: KeptMessage, fields: Fields, said: Said = REPORTS) -> MatterMess
         quoted=kept.message.quoted,
         act=said.act,
         answers=said.answers,
+        reason=said.reason,
     )
 
 

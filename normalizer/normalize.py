@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from normalizer.clean import clean, for_matching, single_line
 from normalizer.cues import Cues, read_cues
 from normalizer.file_name import shown_name
+from normalizer.fingerprint import fingerprint
 from normalizer.language import identify
 from normalizer.model import (
     Assurance,
@@ -38,6 +39,8 @@ _NAME = 1000
 class Fields(Frozen):
     """What one message says, cleaned."""
 
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
     text: str
     """The words (``clean``)."""
     matching: str
@@ -62,6 +65,8 @@ class Fields(Frozen):
     """With file names fit to be shown."""
     cues: Cues
     """What he may be asking of the hotline itself."""
+    prints: bytes
+    """What it is compared by, packed (``normalizer.fingerprint``)."""
     about_hotline_staff: bool = False
     """A complaint about the hotline's own people, stated or in the words."""
     withheld_from: tuple[str, ...] = ()
@@ -77,9 +82,10 @@ def normalize(message: Message, message_id: UUID) -> Fields:
     code, code_rule = identify(text)
     phone, phone_why = _phone(message, text, message_id)
     staff_why = _staff(message, text, message_id)
+    matching = for_matching(text[:_MATCHING])
     return Fields(
         text=text,
-        matching=for_matching(text[:_MATCHING]),
+        matching=matching,
         title=heading,
         language=code,
         contact_phone=phone,
@@ -90,6 +96,7 @@ def normalize(message: Message, message_id: UUID) -> Fields:
         place=_place(message.place),
         attachments=tuple(_attachment(attachment) for attachment in message.attachments),
         cues=read_cues(text),
+        prints=_prints(heading, matching, message.place),
         about_hotline_staff=bool(staff_why),
         withheld_from=_concerned(message, text) if staff_why else (),
         evidence=(
@@ -100,6 +107,11 @@ def normalize(message: Message, message_id: UUID) -> Fields:
             *staff_why,
         ),
     )
+
+
+def _prints(heading: str, matching: str, place: Place | None) -> bytes:
+    where = place.text if place else None
+    return fingerprint(for_matching(heading), matching, where and for_matching(where)).pack()
 
 
 def _title(message: Message, text: str, message_id: UUID) -> tuple[str, Evidence]:

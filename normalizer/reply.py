@@ -14,12 +14,16 @@ from normalizer.model import Contact, Frozen
 
 
 class ReplyKind(StrEnum):
-    """Why the city writes to a citizen. All but the first two are the core's updates (CONTRACT.md)."""
+    """Why the city writes to a citizen. All but the first four are the core's updates (CONTRACT.md)."""
 
     ACKNOWLEDGEMENT = "acknowledgement"
     """We have it, and this is its number (受理编号)."""
     STATUS = "status"
     """He asked how it stands."""
+    CODE = "code"
+    """A code, to the telephone number that somebody says is his."""
+    BINDING = "binding"
+    """To whoever asked for the code, or gave one back."""
     ACCEPTED = "accepted"
     NOT_ACCEPTED = "not_accepted"
     PROGRESS = "progress"

@@ -5,6 +5,7 @@ StoreError
 ├── BindingReused      the binding's key already stands for another body
 ├── StateChanged       a compare-and-set found another value
 ├── Superseded         the work was done by somebody else meanwhile; nothing was written
+├── NobodySuch         no caller, matter or join of that name
 ├── SchemaMismatch     the database is older or newer than this program
 ├── NoStore            there is nothing to read yet
 ├── StoreLocked        another process owns this SQLite file
@@ -38,6 +39,10 @@ class StateChanged(StoreError):
 
 class Superseded(StoreError):
     """Somebody else did this work meanwhile."""
+
+
+class NobodySuch(StoreError):
+    """No caller, matter or join of that name."""
 
 
 class SchemaMismatch(StoreError):

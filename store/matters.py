@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import uuid_utils.compat
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from normalizer.model import (
     Act,
@@ -16,21 +15,28 @@ from normalizer.model import (
     ContactType,
     HotlineMatter,
     KeptMessage,
-    Message,
     Outcome,
+    Past,
     Verdict,
 )
 from normalizer.reply import stepped_at
-from store.bulk import insert_or_ignore
+from store.alike import recall_alike
+from store.codes import given_back, send_code
+from store.documents import amend_matter, insert_matter, lock_matter, replace_document
 from store.doors import recipient, reopen, shut
-from store.errors import Superseded
 from store.events import extend_event, owe_event
+from store.fingerprints import COMPARED, write_fingerprint
+from store.identities import queue_identity
+from store.incidents import join_incident
 from store.keys import Keyring
+from store.links import linked, write_links
 from store.media import queue_media
-from store.past import Reading, contact_mark, document_of, own_matter, recall
+from store.past import Reading, document_of, own_matter, recall
+from store.persons import Person
+from store.proofs import Clerk, lock_sender
 from store.queue import finish_work, record
 from store.replies import queue_reply
-from store.tables import CALLERS, CONTACTS, MATTERS, MESSAGES
+from store.tables import FINGERPRINTS, MATTERS, MESSAGES
 from store.values import Decide, Filing, Work
 from store.windows import first_since
 
@@ -47,6 +53,8 @@ class Desk:
     sinks: tuple[str, ...]
     #: How long a reply is left to the acknowledgement that it may ride on, seconds.
     ride_seconds: float = 0.0
+    #: Whether the channel can be asked whose its contacts are.
+    identifies: bool = False
 
 
 def file_matter(
@@ -55,29 +63,48 @@ def file_matter(
     """Decide and write, while the caller's row is locked: no two nodes can both look, find nothing, and file."""
     finish_work(connection, desk.node_id, work)
     kept = reading.kept
-    caller_id = _lock_caller(connection, desk.keyring, kept.message, at)
-    past = recall(connection, desk.keyring, reading, caller_id)
-    filing = decide(caller_id, past, lambda matter_id: own_matter(connection, matter_id, caller_id, past))
-    if filing.event_type is not None:
-        _write_matter(connection, desk, kept, filing, at)
-    queue_media(connection, kept.channel, kept.id, filing.media, at)
-    for draft in filing.replies:
-        if _may_be_answered(connection, desk.keyring, kept.message.sender, at):
-            queue_reply(connection, desk.keyring, draft, at, desk.ride_seconds)
-        else:
-            record(connection, draft.id, "reply_withheld", "one_a_day", at)
-    if kept.message.sender.type is ContactType.PHONE:
-        _mind_the_door(connection, desk.keyring, kept, filing.verdict)
+    given = given_back(connection, desk.keyring, kept)
+    shown = (given.proof,) if given and given.proof else ()
+    person = lock_sender(connection, Clerk(desk.keyring, desk.sinks, at), kept.message, shown)
+    past = recalled(connection, desk.keyring, reading, person)
+    past = replace(past, confirmed=given.proof is not None) if given else past
+    filing = decide(person.id, past, lambda matter_id: own_matter(connection, matter_id, person, past))
     settled = {
-        "caller_id": caller_id,
+        "caller_id": person.caller_id,
         "matter_id": filing.verdict.matter_id or (filing.matter and filing.matter.matter_id),
         "outcome": filing.verdict.outcome,
         "reason": filing.verdict.reason,
         "settled_at": at,
     }
     connection.execute(update(MESSAGES).where(MESSAGES.c.id == kept.id).values(settled))
+    if filing.event_type is not None:
+        _write_matter(connection, desk, kept, filing, person, at)
+    queue_media(connection, kept.channel, kept.id, filing.media, at)
+    expected = given or (filing.asking and send_code(connection, desk.keyring, kept.message, filing.asking, at))
+    for draft in filing.replies:
+        if expected or _may_be_answered(connection, desk.keyring, kept.message.sender, at):
+            queue_reply(connection, desk.keyring, draft, at, desk.ride_seconds)
+        else:
+            record(connection, draft.id, "reply_withheld", "one_a_day", at)
+    if desk.identifies:
+        queue_identity(connection, desk.keyring, kept.channel, kept.message, person, at)
+    if kept.message.sender.type is ContactType.PHONE:
+        _mind_the_door(connection, desk.keyring, kept, filing.verdict)
     record(connection, kept.id, filing.verdict.outcome, filing.verdict.reason, at)
+    if reading.sight is not None and filing.verdict.outcome in COMPARED:
+        write_fingerprint(connection, kept.id, person.caller_id, kept.received_at, reading.sight.fingerprint)
     return filing
+
+
+def recalled(connection: Connection, keyring: Keyring, reading: Reading, person: Person) -> Past:
+    """The person's past, and what may be about the same."""
+    past = recall(connection, keyring, reading, person)
+    if reading.sight is None:
+        return past
+    kept = reading.kept
+    his = FINGERPRINTS.c.caller_id.in_(person.callers)
+    alike, placed = recall_alike(connection, reading.sight, kept.id, his, kept.received_at)
+    return replace(past, alike=alike, placed=placed)
 
 
 def _may_be_answered(connection: Connection, keyring: Keyring, sender: Contact, at: datetime) -> bool:
@@ -98,20 +125,26 @@ def _mind_the_door(connection: Connection, keyring: Keyring, kept: KeptMessage, 
         reopen(connection, whose, since)
 
 
-def _write_matter(connection: Connection, desk: Desk, kept: KeptMessage, filing: Filing, at: datetime) -> None:
+def _write_matter(
+    connection: Connection, desk: Desk, kept: KeptMessage, filing: Filing, person: Person, at: datetime
+) -> None:
     """The document, and the event that tells of it; a further piece goes into the event that waits for it."""
     matter, verdict = filing.matter, filing.verdict
     if matter is None:
         raise ValueError("an event without a matter")
     if verdict.outcome is Outcome.FILED:
-        _insert_matter(connection, matter, at)
-        owe_event(connection, kept.id, filing, desk.sinks, at)
+        insert_matter(connection, matter, person.caller_id, at)
+        write_links(connection, [linked(matter.matter_id, tie) for tie in verdict.ties], at)
+        if filing.joining is not None:
+            matter = join_incident(connection, matter, filing.joining, desk.sinks, at)
+        owe_event(connection, kept.id, replace(filing, matter=matter), desk.sinks, at)
         return
+    write_links(connection, [linked(kept.id, tie) for tie in verdict.ties], at)
     lock_matter(connection, matter.matter_id)
     if verdict.settling and extend_event(connection, filing, at):
         replace_document(connection, matter.model_copy(update={"revision": matter.revision - 1}))
         return
-    _amend_matter(connection, matter)
+    amend_matter(connection, matter)
     owe_event(connection, kept.id, filing, desk.sinks, at)
     _write_step(connection, matter.matter_id, verdict, at)
 
@@ -128,72 +161,6 @@ def _write_step(connection: Connection, matter_id: UUID, verdict: Verdict, at: d
         step = step | {"asked": None, "asked_at": None, "asks": None}
     if step:
         connection.execute(update(MATTERS).where(MATTERS.c.id == matter_id).values(**step))
-
-
-def _lock_caller(connection: Connection, keyring: Keyring, message: Message, at: datetime) -> UUID:
-    """The caller behind the sender's contact, created when new; his row stays locked until the commit."""
-    mark = contact_mark(keyring, message.sender, message.account)
-    owner = select(CONTACTS.c.caller_id).where(CONTACTS.c.mark == mark)
-    if connection.execute(owner).scalar() is None:
-        _create_caller(connection, mark, message.sender, at)
-    locked = select(CALLERS.c.id).where(CALLERS.c.id == owner.scalar_subquery()).with_for_update()
-    found: UUID = connection.execute(locked).scalar_one()
-    return found
-
-
-def _create_caller(connection: Connection, mark: bytes, contact: Contact, at: datetime) -> None:
-    """A caller for a contact not seen before. When another node was faster, its caller counts and ours goes."""
-    fresh = uuid_utils.compat.uuid7()
-    connection.execute(insert(CALLERS), {"id": fresh, "created_at": at})
-    row = {
-        "mark": mark,
-        "caller_id": fresh,
-        "type": contact.type,
-        "assurance": contact.assurance,
-        "value": contact.value,
-        "decided_by": "rule",
-        "reason": "first message from this contact",
-        "at": at,
-    }
-    if connection.execute(insert_or_ignore(connection, CONTACTS), row).rowcount != 1:
-        connection.execute(delete(CALLERS).where(CALLERS.c.id == fresh))
-
-
-def _insert_matter(connection: Connection, matter: HotlineMatter, at: datetime) -> None:
-    connection.execute(
-        insert(MATTERS),
-        {
-            "id": matter.matter_id,
-            "tracking_code": matter.tracking_code,
-            "caller_id": matter.caller_id,
-            "filed_at": at,
-            "revision": matter.revision,
-            "document": matter.model_dump(mode="json"),
-        },
-    )
-
-
-def _amend_matter(connection: Connection, matter: HotlineMatter) -> None:
-    """Replace the document of the revision before; another revision in between undoes the transaction."""
-    changed = connection.execute(
-        update(MATTERS)
-        .where(MATTERS.c.id == matter.matter_id, MATTERS.c.revision == matter.revision - 1)
-        .values(revision=matter.revision, document=matter.model_dump(mode="json"))
-    )
-    if changed.rowcount != 1:
-        raise Superseded(f"matter {matter.matter_id}")
-
-
-def lock_matter(connection: Connection, matter_id: UUID) -> None:
-    """Nobody else changes the matter, its events or its state until the commit."""
-    connection.execute(select(MATTERS.c.id).where(MATTERS.c.id == matter_id).with_for_update())
-
-
-def replace_document(connection: Connection, matter: HotlineMatter) -> None:
-    """Another document under the same revision: what it says has not gone out yet."""
-    changed = update(MATTERS).where(MATTERS.c.id == matter.matter_id, MATTERS.c.revision == matter.revision)
-    if connection.execute(changed.values(document=matter.model_dump(mode="json"))).rowcount != 1:
-        raise Superseded(f"matter {matter.matter_id}")
 
 
 def get_matter(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
+from normalizer.fingerprint import Fingerprint
 from normalizer.model import (
     Assurance,
-    Contact,
     ContactType,
     HotlineMatter,
     KeptMessage,
@@ -23,18 +24,27 @@ from normalizer.model import (
 )
 from store.keys import Keyring
 from store.messages import provider_mark
+from store.persons import Person, contact_mark
 from store.tables import CONTACTS, ENVELOPES, MATTERS, MESSAGES
 from store.threads import Thread, thread_of
 
 HISTORY = timedelta(days=30)
 #: How far back a call is looked for to which a message may belong, and the kind of channel that tells of calls.
 CALL, CALLS = timedelta(minutes=30), "telephone"
-#: Contact types whose values mean something only together with our account: an openid belongs to one official account.
-SCOPED = frozenset({ContactType.APP, ContactType.WECHAT})
 #: Matters of a caller that are recalled one by one.
 RECALLED = 50
 _STEPS = ("answered_at", "closed_at", "withdrawn_at", "evaluated_at", "asked", "asked_at", "asks")
-_MATTER = (MATTERS.c.id, MATTERS.c.filed_at, MATTERS.c.tracking_code, *(MATTERS.c[name] for name in _STEPS))
+#: What is read of a matter for a verdict.
+MATTER_COLUMNS = (MATTERS.c.id, MATTERS.c.filed_at, MATTERS.c.tracking_code, *(MATTERS.c[name] for name in _STEPS))
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """How a message is compared, and what the index found to be like it."""
+
+    fingerprint: Fingerprint
+    #: Messages of whomever, with what they are compared by.
+    found: Mapping[UUID, Fingerprint]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,83 +54,90 @@ class Reading:
     kept: KeptMessage
     #: Tracking codes in its words.
     codes: tuple[str, ...] = ()
+    #: How it is compared with earlier ones; None: it is not.
+    sight: Sight | None = None
 
 
-def recall(connection: Connection, keyring: Keyring, reading: Reading, caller_id: UUID) -> Past:
-    """The caller's past; his row is locked."""
+def recall(connection: Connection, keyring: Keyring, reading: Reading, person: Person) -> Past:
+    """The person's past, under whichever of his contacts; his row is locked."""
     kept = reading.kept
     since = kept.received_at - HISTORY
     heard = connection.execute(
         select(func.count(), func.max(MESSAGES.c.received_at)).where(
-            MESSAGES.c.caller_id == caller_id, MESSAGES.c.received_at >= since
+            MESSAGES.c.caller_id.in_(person.callers), MESSAGES.c.received_at >= since
         )
     ).one()
-    his = (MATTERS.c.caller_id == caller_id, MATTERS.c.filed_at >= since)
-    newest = select(*_MATTER).where(*his).order_by(MATTERS.c.filed_at.desc(), MATTERS.c.id.desc())
-    coded = select(*_MATTER).where(MATTERS.c.tracking_code.in_(reading.codes), MATTERS.c.caller_id == caller_id)
-    thread = thread_of(connection, keyring, kept.message, caller_id)
+    his = (MATTERS.c.caller_id.in_(person.callers), MATTERS.c.filed_at >= since)
+    newest = select(*MATTER_COLUMNS).where(*his).order_by(MATTERS.c.filed_at.desc(), MATTERS.c.id.desc())
+    coded = select(*MATTER_COLUMNS).where(
+        MATTERS.c.tracking_code.in_(reading.codes), MATTERS.c.caller_id.in_(person.callers)
+    )
+    thread = thread_of(connection, keyring, kept.message, person.callers)
+    recent, unanswered = connection.execute(_counted(MATTERS.c.caller_id.in_(person.callers), since)).one()
     return Past(
-        caller_id=caller_id,
+        caller_id=person.id,
         contacts_30d=heard[0],
         last_contact_at=heard[1],
-        matters_30d=connection.execute(select(func.count()).select_from(MATTERS).where(*his)).scalar_one(),
-        matters=tuple(_past(row) for row in connection.execute(newest.limit(RECALLED))),
-        coded=tuple(_past(row) for row in connection.execute(coded)) if reading.codes else (),
-        named=_named(connection, kept.message, caller_id) or _threaded(connection, thread),
+        matters_30d=recent,
+        matters=tuple(past_matter(row) for row in connection.execute(newest.limit(RECALLED))),
+        coded=tuple(past_matter(row) for row in connection.execute(coded)) if reading.codes else (),
+        named=_named(connection, kept.message, person) or _threaded(connection, thread),
         handed_on=thread.matter_id if thread and not thread.own else None,
-        amended=_amended(connection, keyring, kept.message, caller_id),
-        latest=_latest(connection, kept, caller_id) if heard[0] else None,
+        amended=_amended(connection, keyring, kept.message, person),
+        latest=_latest(connection, kept, person) if heard[0] else None,
         registered=_registered(connection, keyring, kept),
+        open_matters=unanswered,
     )
 
 
-def contact_mark(keyring: Keyring, contact: Contact, account: str) -> bytes:
-    """What makes two contacts the same. A spoofable one is never the same as the address it claims to be."""
-    scope = account if contact.type in SCOPED else ""
-    claimed = "spoofable" if contact.assurance is Assurance.SPOOFABLE else ""
-    return keyring.mark("contact", contact.type, scope, contact.value, claimed)
+def _counted(his: ColumnElement[bool], since: datetime) -> Select[int, int]:
+    """How many matters are his since then, and how many without a result."""
+    unanswered = and_(*(MATTERS.c[name].is_(None) for name in ("answered_at", "closed_at", "withdrawn_at")))
+    counts = (func.count().filter(MATTERS.c.filed_at >= since), func.count().filter(unanswered))
+    return select(*counts).select_from(MATTERS).where(his)
 
 
-def _past(row: Row[Any]) -> PastMatter:
+def past_matter(row: Row[Any]) -> PastMatter:
+    """As much of a matter as a verdict needs, from a row with MATTER_COLUMNS."""
     steps = {name: getattr(row, name) for name in _STEPS}
     return PastMatter(matter_id=row.id, filed_at=row.filed_at, tracking_code=row.tracking_code, **steps)
 
 
-def _named(connection: Connection, message: Message, caller_id: UUID) -> PastMatter | None:
+def _named(connection: Connection, message: Message, person: Person) -> PastMatter | None:
     """The matter the message says it adds to, if it is the caller's own: a number alone opens nobody's file."""
     try:
         wanted = UUID(message.in_reply_to or "")
     except ValueError:
         return None
-    asked = select(*_MATTER).where((MATTERS.c.id == wanted) | (MATTERS.c.asked == wanted))
-    row = connection.execute(asked.where(MATTERS.c.caller_id == caller_id)).one_or_none()
-    return _past(row) if row else None
+    asked = select(*MATTER_COLUMNS).where((MATTERS.c.id == wanted) | (MATTERS.c.asked == wanted))
+    row = connection.execute(asked.where(MATTERS.c.caller_id.in_(person.callers))).one_or_none()
+    return past_matter(row) if row else None
 
 
 def _threaded(connection: Connection, thread: Thread | None) -> PastMatter | None:
     if thread is None or not thread.own:
         return None
-    row = connection.execute(select(*_MATTER).where(MATTERS.c.id == thread.matter_id)).one_or_none()
-    return _past(row) if row else None
+    row = connection.execute(select(*MATTER_COLUMNS).where(MATTERS.c.id == thread.matter_id)).one_or_none()
+    return past_matter(row) if row else None
 
 
-def _amended(connection: Connection, keyring: Keyring, message: Message, caller_id: UUID) -> UUID | None:
+def _amended(connection: Connection, keyring: Keyring, message: Message, person: Person) -> UUID | None:
     """The matter of the message of which this is the new wording."""
     if message.amends is None:
         return None
     address = (message.key_space, message.account, message.sender.type, message.sender.value)
     first = (
         MESSAGES.c.provider_mark == provider_mark(keyring, address, message.amends),
-        MESSAGES.c.caller_id == caller_id,
+        MESSAGES.c.caller_id.in_(person.callers),
     )
     found = select(MESSAGES.c.matter_id).where(*first, MESSAGES.c.matter_id.is_not(None)).limit(1)
     matter_id: UUID | None = connection.execute(found).scalar()
     return matter_id
 
 
-def _latest(connection: Connection, kept: KeptMessage, caller_id: UUID) -> PastMessage | None:
+def _latest(connection: Connection, kept: KeptMessage, person: Person) -> PastMessage | None:
     """His message before this one, if it came the same way and belongs to a matter."""
-    before = select(MESSAGES).where(MESSAGES.c.caller_id == caller_id, MESSAGES.c.id != kept.id)
+    before = select(MESSAGES).where(MESSAGES.c.caller_id.in_(person.callers), MESSAGES.c.id != kept.id)
     row = connection.execute(before.order_by(MESSAGES.c.received_at.desc()).limit(1)).one_or_none()
     if row is None or row.matter_id is None or (row.channel, row.account) != (kept.channel, kept.message.account):
         return None
@@ -159,12 +176,16 @@ def _registered(connection: Connection, keyring: Keyring, kept: KeptMessage) -> 
     return PastMessage(matter_id=row.matter_id, received_at=row.received_at, began_at=row.received_at) if row else None
 
 
-def own_matter(connection: Connection, matter_id: UUID, caller_id: UUID, past: Past) -> HotlineMatter | None:
-    """A matter of this caller, or one to which his message may belong: of a call, of a mail that it answers."""
+def own_matter(connection: Connection, matter_id: UUID, person: Person, past: Past) -> HotlineMatter | None:
+    """A matter of this person, or one to which his message may belong: of a call, of a mail that it answers."""
     shown = {past.registered and past.registered.matter_id, past.named and past.named.matter_id, past.handed_on}
-    own = or_(MATTERS.c.caller_id == caller_id, MATTERS.c.id.in_(shown - {None}))
+    placed = {past.placed.matter_id} if past.placed else set()
+    own = or_(MATTERS.c.caller_id.in_(person.callers), MATTERS.c.id.in_(shown - {None} | placed))
     row = connection.execute(select(MATTERS).where(MATTERS.c.id == matter_id, own)).one_or_none()
-    return document_of(row) if row else None
+    if row is None:
+        return None
+    matter = document_of(row)  # which may have been written before its citizen was known to be this person
+    return matter.model_copy(update={"caller_id": person.id}) if row.caller_id in person.callers else matter
 
 
 def document_of(row: Row[Any]) -> HotlineMatter:

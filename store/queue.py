@@ -206,6 +206,10 @@ def work_row(stage: Stage, subject: UUID, at: datetime, apparent: bytes | None =
     }
 
 
-def record(connection: Connection, subject: UUID, step: str, reason: str | None, at: datetime) -> None:
-    """Write down a step in the life of an envelope or message."""
-    connection.execute(insert(TRANSITIONS), {"subject": subject, "step": step, "reason": reason, "at": at})
+def record(
+    connection: Connection, subject: UUID, step: str, reason: str | None, at: datetime, words: str | None = None
+) -> None:
+    """Write down a step in the life of an envelope or message; an operator's own words are sealed."""
+    sealed = words.encode() if words is not None else None
+    row = {"subject": subject, "step": step, "reason": reason, "words": sealed, "at": at}
+    connection.execute(insert(TRANSITIONS), row)

@@ -17,6 +17,7 @@ from store import (
     dossiers,
     envelopes,
     events,
+    identities,
     matters,
     media,
     messages,
@@ -31,16 +32,20 @@ from store import (
 from store.dossiers import Dossier
 from store.envelopes import StateWrite
 from store.files import Files, open_files
+from store.fingerprints import Fingerprints
 from store.group import GroupCommit
+from store.identities import IdentityBox
 from store.keeping import Keeping
 from store.keys import Keyring
+from store.linkbook import LinkBook
 from store.matters import Desk
 from store.mediabox import MediaBox
 from store.membership import Lead, Membership
 from store.messages import Unpacking
 from store.outbox import Outbox
 from store.parts import Gathered
-from store.past import Reading
+from store.past import Reading, Sight
+from store.people import People
 from store.provided import Provided
 from store.recent import recent
 from store.replybox import ReplyBox
@@ -214,16 +219,19 @@ class Store:
         at: datetime,
         *,
         codes: tuple[str, ...] = (),
+        sight: Sight | None = None,
         ride_seconds: float = 0,
+        identifies: bool = False,
     ) -> Filing:
         """Decide under the caller's lock and write matter, outcome, event and replies.
 
-        ``codes``: tracking codes in the words. ``ride_seconds``: how long a reply is left to the acknowledgement that it
-        may ride on. Raise Superseded, StoreUnavailable.
+        ``codes``: tracking codes in the words. ``sight``: how it is compared with earlier ones. ``ride_seconds``: how long
+        a reply is left to the acknowledgement that it may ride on. ``identifies``: the channel can be asked whose the
+        sender is. Raise Superseded, StoreUnavailable.
         """
-        desk = Desk(self._keyring, self._membership.id, self._sinks, ride_seconds)
+        desk = Desk(self._keyring, self._membership.id, self._sinks, ride_seconds, identifies)
         return await self._database.write(
-            lambda connection: matters.file_matter(connection, desk, work, Reading(kept, codes), decide, at)
+            lambda connection: matters.file_matter(connection, desk, work, Reading(kept, codes, sight), decide, at)
         )
 
     async def gather(self, work: Work, kept: KeptMessage, at: datetime) -> Gathered | None:
@@ -251,6 +259,10 @@ class Store:
             lambda connection: books.receipt(connection, envelope_id), seconds=ASKING_SECONDS
         )
 
+    def links(self) -> LinkBook:
+        """What belongs together, for operators."""
+        return LinkBook(self._database, self._sinks)
+
     # -- events ----------------------------------------------------------------------------------------------------
 
     def outbox(self, sink: str = "core") -> Outbox:
@@ -275,6 +287,10 @@ class Store:
             self._replyboxes[channel] = ReplyBox(self._database, self._membership, self._keyring, channel)
         return self._replyboxes[channel]
 
+    def identitybox(self, channel: str) -> IdentityBox:
+        """About whom a channel is to ask."""
+        return IdentityBox(self._database, self._membership, self._keyring, channel, self._sinks)
+
     def mediabox(self, channel: str) -> MediaBox:
         """What a channel is to fetch."""
         return MediaBox(self._database, self._membership, channel, self._sinks)
@@ -283,9 +299,17 @@ class Store:
         """What citizens sent beside words, in a folder or below s3://bucket/prefix."""
         return open_files(where, self._keyring)
 
+    def people(self) -> People:
+        """Who is whom."""
+        return People(self._database, self._keyring, self._sinks)
+
     def uploads(self) -> Uploads:
         """What API clients uploaded."""
         return Uploads(self._database)
+
+    def fingerprints(self) -> Fingerprints:
+        """What every message is compared by."""
+        return Fingerprints(self._database)
 
     async def ride(self, channel: str, envelope_id: UUID, now: datetime) -> Outgoing | None:
         """The reply to what an envelope held, sent with its acknowledgement; see :func:`store.riding.ride`."""
@@ -307,7 +331,7 @@ class Store:
         """Replies and files that are under way, or tried before ``soon``; what a provider that is away owes, waits."""
 
         def transaction(connection: Connection) -> int:
-            return replies.under_way(connection, soon) + media.under_way(connection, soon)
+            return sum(each.under_way(connection, soon) for each in (replies, media, identities))
 
         return await self._database.read(transaction, seconds=ASKING_SECONDS)
 

@@ -6,7 +6,7 @@ Message-IDs of citizens are no secret: they lead only to a matter of the same co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -28,19 +28,19 @@ class Thread:
     own: bool
 
 
-def thread_of(connection: Connection, keyring: Keyring, message: Message, caller_id: UUID) -> Thread | None:
+def thread_of(connection: Connection, keyring: Keyring, message: Message, callers: Collection[UUID]) -> Thread | None:
     """The nearest that leads anywhere; what leads to his own comes before what was shown to him."""
-    found = list(_leads(connection, keyring, message, caller_id)) if message.thread else []
+    found = list(_leads(connection, keyring, message, callers)) if message.thread else []
     return next((thread for thread in found if thread.own), found[0] if found else None)
 
 
-def _leads(connection: Connection, keyring: Keyring, message: Message, caller_id: UUID) -> Iterator[Thread]:
+def _leads(connection: Connection, keyring: Keyring, message: Message, callers: Collection[UUID]) -> Iterator[Thread]:
     for named in reversed(message.thread):
         reply_id = reply_named(keyring, named)
         thread = (
             _of_reply(connection, reply_id, message.sender)
             if reply_id is not None
-            else _of_his(connection, keyring, message, named, caller_id)
+            else _of_his(connection, keyring, message, named, callers)
         )
         if thread is not None:
             yield thread
@@ -55,13 +55,15 @@ def _of_reply(connection: Connection, reply_id: UUID, sender: Contact) -> Thread
     return Thread(row.matter_id, own=(to.type, to.value.lower()) == (sender.type, sender.value.lower()))
 
 
-def _of_his(connection: Connection, keyring: Keyring, message: Message, named: str, caller_id: UUID) -> Thread | None:
-    """An earlier mail of the very same caller: whoever only claims to be him is another.
+def _of_his(
+    connection: Connection, keyring: Keyring, message: Message, named: str, callers: Collection[UUID]
+) -> Thread | None:
+    """An earlier mail of the very same person: whoever only claims to be him is another.
 
     Where that mail was added to somebody else's matter, so is this one, and no more.
     """
     address = (message.key_space, message.account, message.sender.type, message.sender.value)
-    his = (MESSAGES.c.provider_mark == provider_mark(keyring, address, named), MESSAGES.c.caller_id == caller_id)
+    his = (MESSAGES.c.provider_mark == provider_mark(keyring, address, named), MESSAGES.c.caller_id.in_(callers))
     wanted = select(MATTERS.c.id, MATTERS.c.caller_id).join(MESSAGES, MESSAGES.c.matter_id == MATTERS.c.id)
     row = connection.execute(wanted.where(*his).order_by(MESSAGES.c.received_at.desc()).limit(1)).one_or_none()
-    return Thread(row.id, own=row.caller_id == caller_id) if row else None
+    return Thread(row.id, own=row.caller_id in callers) if row else None

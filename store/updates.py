@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,8 @@ from store.bulk import insert_or_ignore
 from store.errors import BindingReused, Superseded
 from store.keys import Keyring
 from store.past import document_of
+from store.persons import callers_of
+from store.proofs import numbers_of
 from store.queue import record
 from store.replies import NO_WAY, queue_reply
 from store.tables import BINDINGS, CONTACTS, MATTERS, MESSAGES, REPLIES, UPDATES
@@ -103,7 +105,7 @@ def tell(connection: Connection, keyring: Keyring, told: Update, compose: Compos
     record(connection, row.id, f"update_{told.kind}", "repeated" if repeats else None, told.at)
     if repeats is not None or not told.content.get("text"):
         return _again(connection, told.id)  # nothing new to be said to the citizen
-    draft = compose(document_of(row), _reach(connection, row), told.id)
+    draft = compose(document_of(row), _reach(connection, row, told.at), told.id)
     return Told(told.id, queue_reply(connection, keyring, draft, told.at))
 
 
@@ -160,21 +162,22 @@ def _again(connection: Connection, update_id: UUID) -> Told:
     return Told(update_id, ReplyState.QUEUED if connection.execute(nowhere).scalar() is None else ReplyState.FAILED)
 
 
-def _reach(connection: Connection, matter: Row[Any]) -> Reach:
-    on_it, his = MESSAGES.c.matter_id == matter.id, MESSAGES.c.caller_id == matter.caller_id
+def _reach(connection: Connection, matter: Row[Any], at: datetime) -> Reach:
+    callers = callers_of(connection, matter.caller_id)
+    on_it, his = MESSAGES.c.matter_id == matter.id, MESSAGES.c.caller_id.in_(callers)
     elsewhere = and_(his, or_(MESSAGES.c.matter_id.is_(None), MESSAGES.c.matter_id != matter.id))
-    verified = _verified(connection, matter.caller_id)
-    return Reach(_ways(connection, on_it, matter.caller_id), _ways(connection, elsewhere, matter.caller_id), verified)
+    verified = _verified(connection, callers, at)
+    return Reach(_ways(connection, on_it, callers), _ways(connection, elsewhere, callers), verified)
 
 
-def _ways(connection: Connection, which: ColumnElement[bool], caller_id: UUID) -> tuple[LastWord, ...]:
+def _ways(connection: Connection, which: ColumnElement[bool], callers: Collection[UUID]) -> tuple[LastWord, ...]:
     """How these messages came, the newest first, each way once.
 
     A mail from an address that is not his was written by somebody to whom he showed one of ours: he is told nothing.
     """
     said = select(MESSAGES.c.channel, MESSAGES.c.content, MESSAGES.c.caller_id).where(which)
     rows = connection.execute(said.order_by(MESSAGES.c.received_at.desc()).limit(MOST_HEARD)).all()
-    words = [(row.caller_id == caller_id, LastWord(row.channel, Message.model_validate(row.content))) for row in rows]
+    words = [(row.caller_id in callers, LastWord(row.channel, Message.model_validate(row.content))) for row in rows]
     his = {word.message.sender.value.lower() for own, word in words if own}
     found: dict[tuple[str, ...], LastWord] = {}
     for own, word in words:
@@ -184,11 +187,12 @@ def _ways(connection: Connection, which: ColumnElement[bool], caller_id: UUID) -
     return tuple(found.values())
 
 
-def _verified(connection: Connection, caller_id: UUID) -> tuple[Contact, ...]:
-    """The contacts that are known to be the caller's, in the order in which that became known."""
-    his = select(CONTACTS).where(CONTACTS.c.caller_id == caller_id, CONTACTS.c.assurance == str(Assurance.VERIFIED))
+def _verified(connection: Connection, callers: Collection[UUID], at: datetime) -> tuple[Contact, ...]:
+    """The contacts that are known to be the person's, and the numbers that he has shown, in the order in which he did."""
+    his = select(CONTACTS).where(CONTACTS.c.caller_id.in_(callers), CONTACTS.c.assurance == str(Assurance.VERIFIED))
     rows = connection.execute(his.order_by(CONTACTS.c.at, CONTACTS.c.mark))
-    return tuple(Contact(type=row.type, value=row.value, assurance=Assurance.VERIFIED) for row in rows)
+    contacts = [Contact(type=row.type, value=row.value, assurance=Assurance.VERIFIED) for row in rows]
+    return tuple(dict.fromkeys((*contacts, *numbers_of(connection, callers, at))))
 
 
 def updates_of(connection: Connection, matter_id: UUID) -> list[dict[str, Any]]:

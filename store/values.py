@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from normalizer.model import Attachment, Contact, Past, Verdict
+from normalizer.model import Attachment, Contact, Joining, Past, Verdict
 from normalizer.model import HotlineMatter as Matter
 from normalizer.reply import Outgoing, ReplyKind
 from store.windows import Place
@@ -69,6 +69,20 @@ class Draft:
     label: str = ""
 
 
+#: In the text of a code's reply: where the code is to stand.
+CODE_PLACE = "######"
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A code that is to be sent, if the contact and the number may have one now."""
+
+    #: E.164.
+    number: str
+    #: By SMS, with CODE_PLACE in its text.
+    draft: Draft
+
+
 @dataclass(frozen=True, slots=True)
 class Filing:
     """What is to be written about a message, decided under its caller's lock."""
@@ -84,6 +98,10 @@ class Filing:
     media: tuple[Attachment, ...] = ()
     #: Until when an event about it may wait for further pieces of the conversation; None: it goes now.
     settles_at: datetime | None = None
+    #: The incident that a new matter joins or makes.
+    joining: Joining | None = None
+    #: The code that he asks for.
+    asking: Asking | None = None
 
 
 OpenFile = Callable[[UUID], Matter | None]

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PEERS, missing
+from tests.ports import free_port
 
 #: Seconds in which a broker starts on a busy machine.
 PATIENCE = 60
@@ -28,14 +29,6 @@ PATIENCE = 60
 GUARD = '"$@" & read -r _; kill -KILL 0'
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 USER, PASSWORD = "gateway", "geheim-4711"
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Server:

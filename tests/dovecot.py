@@ -18,6 +18,7 @@ import imapclient
 import pytest
 
 from tests.conftest import missing
+from tests.ports import free_port
 
 USERNAME, PASSWORD = "mayor@example.gov.cn", "secret-of-the-tests"
 CONFIG = """
@@ -144,14 +145,6 @@ class Dovecot:
         with self.client(folder) as client:
             told = client.get_flags(client.search())
             return {flag for flags in told.values() for flag in flags} - {b"\\Recent"}
-
-
-def free_port() -> int:
-    """One that nobody has now."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ class Cuts:
         sink.transport.abort()
 
 
-async def until(reached: Callable[[], Awaitable[Any]], seconds: float = 10) -> None:
+async def until(reached: Callable[[], Awaitable[Any]], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not await reached():
             await asyncio.sleep(0.01)

@@ -10,8 +10,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tests.brokers import Server, free_port
+from tests.brokers import Server
 from tests.conftest import missing
+from tests.ports import free_port
 
 MAIN = """
 compatibility_level = 3.6

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from tests.conftest import missing
+from tests.ports import free_port
 
 #: The test file of EICAR (eicar.org, "Anti-Malware Testfile"), which every scanner knows: joined, so that this one is none.
 _PIECES = (b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$", b"EICAR-STANDARD-", b"ANTIVIRUS-TEST-FILE!", b"$H+H*")
@@ -78,9 +79,7 @@ def clamd(folder: Path) -> Iterator[Clamd]:
     """A clamd whose only signature is EICAR's, not started yet."""
     folder.mkdir()
     (folder / "test.ndb").write_text(f"Test.Eicar:0:*:{EICAR.hex()}\n")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     owner = "root" if os.geteuid() == 0 else os.environ.get("USER", "nobody")
     (folder / "clamd.conf").write_text(_CONFIG.format(folder=folder, port=port, limit=STREAM_MAX, user=owner))
     made = Clamd(folder, port)

@@ -85,13 +85,13 @@ class Town:
             assert (await said.send(self)).ok
 
     async def until(self, **counts: int) -> None:
-        """Return when the books show these counts of events, and nothing pending."""
+        """Return when the books show these counts of events, and nothing waits to be filed."""
         store = await open_store(f"sqlite:///{self.folder}/gateway.db", self.folder / "keys.json", owner=False)
         try:
             async with asyncio.timeout(60):
                 while True:
-                    books = await store.reconcile()
-                    if not books.pending and counts.items() <= books.events.items():
+                    # First the queue: what has left it has its events in the books that are read after it.
+                    if not await store.pending() and counts.items() <= (await store.reconcile()).events.items():
                         return
                     await asyncio.sleep(0.05)
         finally:

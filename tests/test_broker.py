@@ -25,7 +25,6 @@ from gateway.sinks import Delivered, Park, Retry
 from gateway.testing import PUBLIC_URL, Start
 from tests.brokers import (
     Server,
-    free_port,
     kafka,
     nats,
     nats_server,
@@ -43,6 +42,7 @@ from tests.consumers import (
     nats_messages,
     until_taken,
 )
+from tests.ports import free_port
 from tests.test_sinks import PAYLOAD, SECRET, answers, event, listening, response, webhook
 
 __all__ = ["kafka", "nats", "rabbitmq"]

@@ -41,7 +41,7 @@ HELP = {
     "replay": "kept raw envelopes",
     "backup": "Save the store and its attachments",
     "restore": "Put a backup in place",
-    "evaluate": "How well mails",
+    "evaluate": "How well we do on texts and mails of one's own",
     "evaluate mail": "every file of a folder as a raw mail",
     "keys": "Keys of API clients",
     "keys new-client": "Make a key for an API client",

@@ -98,13 +98,16 @@ async def test_the_pieces_of_one_story_are_one_matter_and_one_event(
     talking: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.filing.GRACE", timedelta())
-    async with talking(settle=5) as talk:
+    clock = Clock()
+    clock.now -= timedelta(seconds=60)
+    async with talking(settle=60, clock=clock) as talk:
         await talk.says("文化路口的路灯坏了")
         await talk.says("晚上很黑，老人摔倒过")
         await talk.says(location={"latitude": 36.65, "longitude": 117.12})
         matter = await talk.matter()
         assert [message.text for message in matter.messages][:2] == ["文化路口的路灯坏了", "晚上很黑，老人摔倒过"]
         assert talk.gateway.core.events == {}
+        clock.now += timedelta(seconds=60)
         assert await talk.events() == ["filed"]
         assert talk.last_event()["place"]["longitude"] == 117.12
         assert len(talk.told) == 1 and matter.tracking_code in talk.told[0][1]

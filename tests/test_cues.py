@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from normalizer.cues import SHORT, Cues, read_cues
+from normalizer.cues import SHORT, Cues, code_given, read_cues
 from normalizer.tracking import tracking_code
 
 CODE = tracking_code(date(2026, 11, 23), 1)
@@ -432,3 +432,50 @@ def test_no_text_takes_long(piece: str) -> None:
         read_cues(piece * number + "。x")
         read_cues(piece * number)
     assert time.perf_counter() - began < 1
+
+
+# -- A telephone number of his own -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("绑定 13800138000", "+8613800138000"),
+        ("绑定13800138000。", "+8613800138000"),
+        ("绑定手机：138-0013-8000", "+8613800138000"),
+        ("请绑定手机号码 +86 138 0013 8000", "+8613800138000"),
+        ("我要绑定我的手机号是008613800138000", "+8613800138000"),
+        ("绑定１３８００１３８０００", "+8613800138000"),
+        ("bind 13800138000", "+8613800138000"),
+        ("Please link my phone number +44 20 7946 0958", "+442079460958"),
+        ("绑定", None),
+        ("绑定 12345", None),
+        ("绑定 138001380001", None),
+        ("绑定 02087654321", None),
+        ("我的手机号是13800138000", None),
+        ("社保卡绑定 13800138000 失败，系统提示错误", None),
+        ("绑定手机13800138000后收不到短信", None),
+    ],
+)
+def test_a_number_to_be_bound_is_the_whole_message(text: str, number: str | None) -> None:
+    assert read_cues(text).binds == number
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("123456", "123456"),
+        (" 123 456 ", "123456"),
+        ("验证码：123456", "123456"),
+        ("短信验证码是123456。", "123456"),
+        ("Code 123-456", "123456"),
+        ("１２３４５６", "123456"),
+        ("12345", None),
+        ("1234567", None),
+        ("门牌123456", None),
+        ("验证码123456收不到", None),
+        ("", None),
+    ],
+)
+def test_six_digits_and_nothing_else_are_a_code(text: str, code: str | None) -> None:
+    assert code_given(text) == code

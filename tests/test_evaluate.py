@@ -29,7 +29,8 @@ def run(*arguments: str) -> tuple[int, str]:
 
 
 def test_every_file_below_is_read_and_counted(tmp_path: Path) -> None:
-    code, printed = run(str(mails(tmp_path, one=GOOD, two="Subject: y\r\n\r\nok\ufffd".encode())), "--json")
+    long = "lamp " * 200_000  # so that its seconds can be measured
+    code, printed = run(str(mails(tmp_path, one=GOOD, two=f"Subject: y\r\n\r\nok\ufffd {long}".encode())), "--json")
     told = json.loads(printed)
     counted = ("files", "read", "lost", "exceptions", "defects", "replacement_characters", "chinese")
     assert code == 0 and [told[name] for name in counted] == [2, 2, 0, 0, 2, 1, 1]

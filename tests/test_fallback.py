@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert
 
 from channels.simulated import Peer
 from channels.simulated.app import AppPeer
@@ -18,7 +18,8 @@ from gateway.demo.providers import StandInProviders
 from gateway.testing import RunningGateway, Start
 from normalizer.model import Assurance, Contact, ContactType, HotlineMatter
 from store.doors import recipient, shut
-from store.past import contact_mark
+from store.people import Word
+from store.persons import contact_mark
 from store.tables import CONTACTS
 from tests.channels.carriers import replies, tell
 from tests.channels.chats import FakeWeChat
@@ -64,8 +65,8 @@ class City:
 
     async def joins(self, kept: HotlineMatter, gone: HotlineMatter) -> None:
         """Somebody has made sure that both are the same citizen's."""
-        moved = update(CONTACTS).where(CONTACTS.c.caller_id == gone.caller_id).values(caller_id=kept.caller_id)
-        await self.gateway.node.store._database.write(lambda c: c.execute(moved))
+        word = Word("Li Hua", "asked both", datetime.now(UTC))
+        await self.gateway.node.store.people().join(kept.tracking_code, gone.tracking_code, word)
 
     async def blocks(self, matter: HotlineMatter) -> None:
         """He does not want to hear from us where he wrote."""

@@ -1,5 +1,5 @@
 """Mails made to hurt (facts of the field: nesting, parts, headers, encoded-words, boundaries, 25 MB): each is read, or refused by
-its nesting, in a worker process with its limits, within ten seconds and 512 MB.
+its nesting, in a worker process with its limits, within ten seconds of a processor and 512 MB.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.mail_measure import MEGABYTES, SECONDS, Reading, measure
+from gateway.mail_measure import MEGABYTES, Reading, measure
+from gateway.offload import SECONDS
 
 MEGA = 1_000_000
 FULL = 25 * 1024 * 1024

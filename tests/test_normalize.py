@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from normalizer.cues import Cues
+from normalizer.fingerprint import fingerprint
 from normalizer.model import (
     Assurance,
     Attachment,
@@ -59,6 +60,7 @@ def test_every_field_of_a_full_message() -> None:
     )
     assert fields == Fields(
         text="尊敬的领导：您好！\n路灯坏了，请回电13800138000。",
+        prints=fields.prints,
         matching="尊敬的领导:您好!路灯坏了,请回电13800138000。",
         title="路灯坏了，请回电13800138000",
         language="zh",
@@ -100,6 +102,12 @@ def test_a_cut_title_points_at_its_words() -> None:
     fields = read(text="您好。" + "路" * 50)
     evidence = why(fields, "title")
     assert evidence is not None and evidence.span == (3, 42)
+
+
+def test_what_it_is_compared_by_comes_from_title_words_and_place() -> None:
+    fields = read(text="路灯坏了，请来修", title="泉景花园", place=Place(text="泉城广场"))
+    expected = fingerprint("泉景花园", "路灯坏了,请来修", "泉城广场")
+    assert fields.prints == expected.pack() != read(text="路灯坏了，请来修").prints
 
 
 def test_a_title_folded_to_one_line_points_nowhere() -> None:

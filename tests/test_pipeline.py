@@ -45,7 +45,7 @@ async def poisoned(start_gateway: Start, poison_kind: None, tmp_path: Path) -> A
             "poison": {"kind": "poison", "key": "a-key-of-ours", "cure": str(tmp_path / "cure")},
         }
 
-    async with start_gateway(only_poison, parse_seconds=3) as gateway:
+    async with start_gateway(only_poison, parse_seconds=0.5) as gateway:
         yield Poisoned(gateway, tmp_path / "cure")
 
 
@@ -156,7 +156,7 @@ async def test_poison_that_waits_for_its_next_try_takes_no_place_from_the_rest(
     def only_poison(document: dict[str, Any]) -> None:
         document["channels"] = {"poison": {"kind": "poison", "key": "a-key-of-ours", "cure": str(tmp_path / "cure")}}
 
-    async with start_gateway(only_poison, parse_seconds=1.0) as gateway:
+    async with start_gateway(only_poison, parse_seconds=0.2) as gateway:
         poisoned = Poisoned(gateway, tmp_path / "cure")
         await poisoned.send("say", sender="0", message_id="warm")
         await gateway.settle()

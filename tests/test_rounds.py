@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from gateway.rounds import Rounds
+from gateway.rounds import LedRounds, Rounds
 from store.errors import StoreUnavailable, Superseded
 from tests.handing import until
 
@@ -91,3 +93,56 @@ async def test_what_is_under_way_at_the_end(kind: type[Errands], ended: bool) ->
     asyncio.get_running_loop().call_later(0.05, goes_on.set)
     await stopped(running)
     assert bool(done) == ended
+
+
+# -- Where one node does it for a channel ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Thing:
+    id: UUID
+
+
+@dataclass(frozen=True)
+class Held:
+    held: bool = True
+
+
+@dataclass
+class Box:
+    lead: Any = field(default_factory=Held)
+
+
+class Slow(LedRounds[Thing]):
+    """Its second reading takes as long as the work that is under way then."""
+
+    stage, names, at_once = "test", "thing", 2
+
+    def __init__(self) -> None:
+        super().__init__(0.01, "app", Box())
+        self.left, self.done, self.readings = [Thing(ONE)], list[UUID](), 0
+        self.read, self.over = asyncio.Event(), asyncio.Event()
+
+    async def _due(self, most: int) -> Sequence[Thing]:
+        self.readings += 1
+        found = list(self.left[:most])
+        if self.readings == 2:
+            self.read.set()
+            await self.over.wait()
+        return found
+
+    async def _do(self, one: Thing) -> None:
+        await self.read.wait()
+        self.done.append(one.id)
+        self.left.clear()
+        asyncio.get_running_loop().call_soon(self.over.set)  # when it is no more under way
+
+
+async def test_what_was_done_while_it_was_read_is_not_done_again() -> None:
+    rounds = Slow()
+    running = asyncio.create_task(rounds.run())
+    async with asyncio.timeout(10):
+        while rounds.readings < 4:
+            await asyncio.sleep(0)
+    await stopped(running)
+    assert rounds.done == [ONE]

@@ -15,7 +15,7 @@ from rich.markup import escape
 from channels.base import AnyChannel
 from channels.smtp import Smtp
 from gateway.config import Config
-from gateway.node import open_node_store
+from gateway.opening import open_books
 from gateway.server import bind
 from store.database import is_owned
 from store.errors import NoStore, StoreError
@@ -40,7 +40,7 @@ async def probe(config: Config, channels: Mapping[str, AnyChannel], out: Console
 
 async def _probe_store(config: Config) -> str | None:
     try:
-        store = await open_node_store(config, owner=False)
+        store = await open_books(config, owner=False)
     except NoStore:
         return None  # the first start makes it
     except StoreError as error:

@@ -14,9 +14,9 @@ from rich.markup import escape
 
 from channels.base import AnyChannel
 from gateway.config import Config
-from gateway.demo.run import once, send_letters, settle, stage
+from gateway.demo.run import once, send_all, settle, stage
 from gateway.node import Node
-from normalizer.model import HotlineMatter
+from normalizer.model import HotlineMatter, Urgency
 
 
 class OnScreen:
@@ -32,15 +32,37 @@ class OnScreen:
             f"[green]✓[/green] {matter.tracking_code}  {what:<7} {matter.channel.kind:<10} "
             f"{matter.language or '-':<3} {escape(matter.title)}"
         )
+        if because := _because(what, matter):
+            self._print(f"  {'':<16}  [yellow]{escape(because)}[/yellow]")
 
     def reply(self, kind: str, to: str, words: str) -> None:
         """A citizen has a reply."""
         del to
         self._print(f"[blue]←[/blue] {'':<16}  {'reply':<7} {kind:<10} {'':<3} [dim]{escape(words)}[/dim]")
 
+    def story(self, title: str) -> None:
+        """Messages follow that have to do with each other."""
+        self._print(f"\n  [bold]{escape(title)}[/bold]")
+
+    def remark(self, words: str) -> None:
+        """Somebody did something."""
+        self._print(f"  {'':<16}  [yellow]operator: {escape(words)}[/yellow]")
+
     def _print(self, line: str) -> None:
         if not self._quiet:
             self._out.print(line)
+
+
+def _because(what: str, matter: HotlineMatter) -> str | None:
+    """Why the matter is where it is, in plain words."""
+    if what == "changed" and matter.incident is not None:
+        known = matter.incident
+        return f"incident: {known.citizens} citizens, {known.matters} matters; {'、'.join(known.places)}"
+    if what in {"amended", "chased"}:
+        raised = f"; now {matter.urgency}" if matter.urgency is not Urgency.ROUTINE else ""
+        return f"{matter.messages[-1].reason}{raised}" if matter.messages[-1].reason else None
+    link = matter.same_matter_of or matter.follows or matter.incident_id
+    return f"{link.reason} ({link.score:.2f})" if link else None
 
 
 async def show_once(
@@ -67,7 +89,7 @@ async def keep_showing(config: Config, channels: Mapping[str, AnyChannel], secre
     async with stage(config, channels, secrets, shown) as here:
         out.print(f"[bold]12345 gateway[/bold] for {escape(config.city.name)}; case core at {here.core.url}\n")
         out.print("  tracking code     event   channel    lng title, or what the citizen is told")
-        sent = await send_letters(here, secrets, shown)
+        sent = await send_all(here, secrets, shown)
         await settle(here)
         _farewell(here.node, sent, len(here.core.events), out)
         await stop.wait()

@@ -1,21 +1,16 @@
-"""`gateway handoff list` and `retry`: what a sink refused, and letting it go again."""
+"""`gateway handoff list`: what a sink refused."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
 from dataclasses import asdict
-from uuid import UUID
 
 from rich.console import Console
 from rich.table import Table
 
-from gateway import control
-from gateway.clock import now
 from gateway.config import Config
-from gateway.node import open_node_store
-from gateway.parked import parked, retry
-from store.errors import StoreLocked
+from gateway.opening import open_books
+from gateway.parked import parked
 from store.values import ParkedEvent
 
 #: Rows in a table for people; ``--json`` prints all.
@@ -24,7 +19,7 @@ SHOWN = 50
 
 async def list_parked(config: Config, out: Console, *, as_json: bool) -> int:
     """Say what is parked: 0 when nothing is, else 1."""
-    store = await open_node_store(config, owner=False)
+    store = await open_books(config, owner=False)
     try:
         found = [event async for event in parked(store)]
     finally:
@@ -48,21 +43,3 @@ def _show(found: list[ParkedEvent], out: Console) -> None:
     if len(found) > SHOWN:
         out.print(f"and {len(found) - SHOWN} more; --json prints all")
     out.print("mend what the answer tells of, then: gateway handoff retry EVENT … (or --all)")
-
-
-async def retry_parked(config: Config, wanted: Collection[UUID], out: Console) -> int:
-    """Let these parked events go again, or all of them; 1 when one that was named is not parked."""
-    try:
-        released = await _retry_here(config, wanted)
-    except StoreLocked:
-        released = await control.ask_retry(config, wanted)
-    out.print(f"{released} parked events go again, under their own ids" if released else "nothing was parked")
-    return 1 if released < len(wanted) else 0
-
-
-async def _retry_here(config: Config, wanted: Collection[UUID]) -> int:
-    store = await open_node_store(config)
-    try:
-        return await retry(store, wanted, now())
-    finally:
-        await store.close()

@@ -14,7 +14,7 @@ from rich.table import Table
 from channels.base import AnyChannel
 from gateway.clock import now
 from gateway.config import Config
-from gateway.node import open_node_store
+from gateway.opening import open_books
 from gateway.recount import Comparison, compare
 from store.values import Books
 
@@ -32,7 +32,7 @@ async def reconcile_on(
     as_json: bool,
 ) -> int:
     """Prove the books, and with ``providers`` compare them with what these say; 1 when something is wrong or missing."""
-    store = await open_node_store(config, owner=False)
+    store = await open_books(config, owner=False)
     try:
         books = await store.reconcile(since)
         found = await compare(store, channels, now(), since) if providers else {}

@@ -1,4 +1,4 @@
-"""`gateway replay`: through the node that owns the store, or by a pipeline of our own when none runs."""
+"""`gateway replay --dry-run` and `--diff`: what a replay would change."""
 
 from __future__ import annotations
 
@@ -14,21 +14,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from channels.base import AnyChannel
-from gateway import control
-from gateway.clock import now
 from gateway.config import Config
 from gateway.difference import Preview
-from gateway.metrics import Metrics
-from gateway.node import build_pipeline, open_node_store
-from gateway.replay import Rereading, Selection, preview, requeue
-from store.errors import StoreLocked
+from gateway.opening import open_books
+from gateway.replay import Rereading, Selection, preview
 
 #: Lines printed for a person; a program gets all (``--json``).
 SHOWN = 200
 
 
 @contextlib.contextmanager
-def _bar(err: Console) -> Iterator[tuple[Console | None, Callable[[int, int], None]]]:
+def progress_bar(err: Console) -> Iterator[tuple[Console | None, Callable[[int, int], None]]]:
     """A progress bar on stderr, and the console to print beside it; none, and nothing moves, when it is no terminal."""
     columns = (TextColumn("replay"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(), TimeRemainingColumn())
     # stdout may be a file while stderr is a terminal: what is printed there must not be caught by the bar.
@@ -50,9 +46,9 @@ async def preview_on(
 ) -> int:
     """Say what a replay would change, a line each and a summary; nothing is written. 1 when it was stopped half-way."""
     tally = Tally(out, out, as_json=as_json, fields=fields)
-    store = await open_node_store(config, owner=False)
+    store = await open_books(config, owner=False)
     try:
-        with _bar(err) as (beside, progress):
+        with progress_bar(err) as (beside, progress):
             tally.of = await store.count_ended(selection.outcomes, selection.since)
             tally.lines_to = beside if beside and out.is_terminal else out
             kinds = {channel.kind for channel in channels.values()}
@@ -131,54 +127,3 @@ def _plain(said: dict[str, Any]) -> str:
         return f"matter {said['matter']}: {fields}"
     came = f"envelope {said['envelope']} {said['channel']}: {', '.join(said['was'])} → {said['would_be']}"
     return f"{came}: {fields}" if fields else came
-
-
-async def replay_on(
-    config: Config,
-    channels: Mapping[str, AnyChannel],
-    selection: Selection,
-    out: Console,
-    err: Console,
-    *,
-    as_json: bool = False,
-) -> int:
-    """Queue the selection's malformed and failed pieces again and see them through."""
-    with _bar(err) as (_, progress):
-        try:
-            queued = await _replay_here(config, channels, selection, progress)
-        except StoreLocked:
-            queued = await _replay_there(config, selection, progress)
-    if as_json:
-        print(json.dumps({"queued": queued}), file=out.file)
-    else:
-        out.print(f"{queued} envelopes queued again" if queued else "nothing to replay")
-    return 0
-
-
-async def _replay_here(
-    config: Config, channels: Mapping[str, AnyChannel], selection: Selection, progress: Callable[[int, int], None]
-) -> int:
-    """Own the store, or share it on PostgreSQL; requeue, and work until what was requeued is done."""
-    store = await open_node_store(config)
-    try:
-        queued = await requeue(store, selection, now, progress)
-        pipeline = build_pipeline(config, channels, store, metrics=Metrics(), filed=lambda _: None)
-        async with asyncio.TaskGroup() as group:
-            working = group.create_task(pipeline.run())
-            for envelope_id in queued:
-                while await store.is_pending(envelope_id):  # noqa: ASYNC110 - other nodes may do the work
-                    await asyncio.sleep(0.05)
-            working.cancel()
-    finally:
-        await store.close()
-    return len(queued)
-
-
-async def _replay_there(config: Config, selection: Selection, progress: Callable[[int, int], None]) -> int:
-    """Ask the node that owns the store. Raise StoreLocked when it takes no commands or does not finish this one."""
-    with contextlib.suppress(control.NoNode):
-        async for told in control.ask_requeue(config, selection):
-            if "queued" in told:
-                return told["queued"]
-            progress(told["done"], told["of"])
-    raise StoreLocked("the process that owns the store did not do it; see its log, or stop it and try again")

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from channels.app import AppClient, AppSettings
 from channels.base import AnyChannel
+from channels.simulated import Ack, Peer
 from gateway.clock import now
 from gateway.config import Config
 from gateway.demo.citizens import letters, peers
@@ -20,6 +21,7 @@ from gateway.demo.dispatch import WORDS, Dispatcher
 from gateway.demo.mailboxes import mailboxes
 from gateway.demo.post import StandInPost
 from gateway.demo.providers import StandInProviders
+from gateway.demo.stories import STORIES, Teller
 from gateway.node import Node, Role, open_node_store, running
 from normalizer.model import HotlineMatter
 
@@ -60,6 +62,12 @@ class Shown(Protocol):
 
     def reply(self, kind: str, to: str, words: str) -> None:
         """A citizen has a reply."""
+
+    def story(self, title: str) -> None:
+        """Messages follow that have to do with each other."""
+
+    def remark(self, words: str) -> None:
+        """Somebody did something."""
 
 
 @contextlib.asynccontextmanager
@@ -116,20 +124,34 @@ def _told_at(url: str, client: AppClient) -> AppClient:
     return client.model_copy(update={"push": client.push and client.push.model_copy(update={"url": url})})
 
 
-async def send_letters(stage: Stage, secrets: Path, shown: Shown) -> int:
-    """Let every citizen write once; the number of messages acknowledged. Raise DemoFailed when one is not."""
+async def send_all(stage: Stage, secrets: Path, shown: Shown) -> int:
+    """Let every citizen write once, then those who write again; the number of messages acknowledged. Raise DemoFailed."""
     node = stage.node
     channels = peers(node.channels, secrets, node.config.server.public_url)
-    sent = 0
-    for name, delivery in letters(channels, now()):
-        ack = await delivery.send(node)
-        if not ack.ok:
-            raise DemoFailed(f"channel {name} answered {ack.status}")
-        if (words := channels[name].answered(ack)) is not None:
-            stage.replies.append(words)
-            shown.reply(channels[name].kind, "", words)
+    at, sent = now(), 0
+    for name, delivery in letters(channels, at):
+        _heard(stage, channels[name], await delivery.send(node), shown)
         sent += 1
+    await settle(stage)
+    teller = Teller(node, channels, at)
+    for story in STORIES:
+        shown.story(story.title)
+        acks = await teller.tell(story)
+        for name, ack in acks:
+            _heard(stage, channels[name], ack, shown)
+        sent += len(acks)
+        if story.undone is not None and acks:
+            shown.remark(await teller.undo(acks[-1][1], story.undone) or "nothing was joined: nothing is to be undone")
     return sent
+
+
+def _heard(stage: Stage, peer: Peer, ack: Ack, shown: Shown) -> None:
+    """Raise DemoFailed when the message was not taken; tell what rode on the acknowledgement."""
+    if not ack.ok:
+        raise DemoFailed(f"channel {peer.name} answered {ack.status}")
+    if (words := peer.answered(ack)) is not None:
+        stage.replies.append(words)
+        shown.reply(peer.kind, "", words)
 
 
 async def settle(stage: Stage) -> None:
@@ -149,7 +171,7 @@ async def once(config: Config, channels: Mapping[str, AnyChannel], secrets: Path
     async with stage(config, channels, secrets, shown) as here:
         await settle(here)  # what an earlier run left behind is not ours to count
         before, earlier = await here.node.store.reconcile(), len(here.replies)
-        sent = await send_letters(here, secrets, shown)
+        sent = await send_all(here, secrets, shown)
         await settle(here)
         after = await here.node.store.reconcile()
         outcomes = _difference(before.outcomes, after.outcomes)

@@ -99,6 +99,8 @@ class FakeWeChat(Provider):
         self.refuses = False
         #: By media id: bytes, or (JSON) what is said instead.
         self.media: dict[str, bytes | dict[str, Any]] = {}
+        #: By openid: what is said of a follower.
+        self.users: dict[str, dict[str, Any]] = {}
         self.numbers = 200163836
 
     @property
@@ -110,6 +112,7 @@ class FakeWeChat(Provider):
             web.post("/cgi-bin/stable_token", self._stable_token),
             web.post("/cgi-bin/message/{call:.+}", self._message),
             web.get("/cgi-bin/media/get", self._media),
+            web.get("/cgi-bin/user/info", self._user),
             web.get("/files/{id}", self._file),
         ]
 
@@ -158,6 +161,17 @@ class FakeWeChat(Provider):
         if isinstance(found, dict):
             return web.json_response(found)
         return _attachment(found)
+
+    async def _user(self, request: web.Request) -> web.Response:
+        self.calls.append("user")
+        if code := self._error(request):
+            return web.json_response({"errcode": code, "errmsg": "no"})
+        if self.script:
+            return await self.misbehave(self.script.pop(0), request)
+        openid = request.query["openid"]
+        if openid not in self.users:
+            return web.json_response({"errcode": 40003, "errmsg": "invalid openid"})
+        return web.json_response({"subscribe": 1, "openid": openid, "language": "zh_CN"} | self.users[openid])
 
     async def _file(self, request: web.Request) -> web.Response:
         self.calls.append("file")

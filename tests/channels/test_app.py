@@ -100,6 +100,7 @@ ODD = {
     "half a position": {"user": USER, "text": "x", "place": {"longitude": 117.0}},
     "position without system": {"user": USER, "text": "x", "place": {"longitude": 117.0, "latitude": 36.6}},
     "position off the earth": {"user": USER, "text": "x", "place": {"longitude": 217, "latitude": 36, "crs": "WGS-84"}},
+    "unionid that is none": {"user": USER | {"wechat_unionid": "o6_bmasd asdsad6_2sgVt7hM"}, "text": "x"},
     "phone not E.164": {"user": USER | {"phone": "13800138000"}, "text": "x"},
     "confidential as text": {"user": USER, "text": "x", "confidential": "false"},
     "attachment with a path": {"user": USER, "attachments": [{"attachment_id": "../../etc/passwd"}]},
@@ -169,6 +170,17 @@ def test_everything_the_contract_names_is_read() -> None:
 def test_a_phone_that_was_not_verified_is_asserted_only() -> None:
     message = read({"user": {"id": "u1", "phone": "+8613800138000"}, "text": "x"})
     assert message.contacts[0].assurance is Assurance.ASSERTED
+
+
+def test_what_the_login_vouches_for_is_shown() -> None:
+    confirmed = {"phone": "+8613800138000", "phone_verified_at": "2026-01-01T00:00:00Z"}
+    both = confirmed | {"wechat_unionid": "o6_bmasdasdsad6_2sgVt7hMZOPfL"}
+    shown = [(p.kind, p.value, p.evidence, p.at) for p in read({"user": {"id": "u1"} | both, "text": "x"}).proofs]
+    assert shown == [
+        ("phone", "+8613800138000", "app_login", datetime(2026, 1, 1, tzinfo=UTC)),
+        ("unionid", "o6_bmasdasdsad6_2sgVt7hMZOPfL", "app_login", None),
+    ]
+    assert read({"user": {"id": "u1", "phone": "+8613800138000"}, "text": "x"}).proofs == ()
 
 
 def test_an_old_envelope_that_a_stricter_program_refuses_is_malformed() -> None:

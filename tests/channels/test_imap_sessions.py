@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 from channels import imap_queue
 from channels.errors import Unavailable
-from channels.imap_line import Lost
+from channels.imap_line import Line, Lost
 from channels.simulated.imap_server import CAPABILITIES, Session, StandInMailServer
 from normalizer.model import Envelope
 from tests.channels.imap_world import hasty, lying, mail, on, running, stand_in, until, words
@@ -335,3 +337,31 @@ async def test_cancelled_in_the_middle_it_ends_at_once() -> None:
             await until(lambda: server.asked)
             began = asyncio.get_running_loop().time()
         assert asyncio.get_running_loop().time() - began < 0.5 and mailbox.kept == []
+
+
+async def test_a_connection_that_came_when_nobody_waited_any_more_is_given_back() -> None:
+    """Greeted in the very moment of the end: no client was ever handed over that could close it."""
+
+    def greets(listener: socket.socket) -> None:
+        peer, _ = listener.accept()
+        with peer, peer.makefile("rwb") as line:
+            line.write(b"* OK hi\r\n")
+            line.flush()
+            tag = line.readline().split()[0]
+            line.write(b"* CAPABILITY IMAP4rev1\r\n" + tag + b" OK done\r\n")
+            line.flush()
+            line.read()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as server:
+        served, line = server.submit(greets, listener), Line("late")
+        opening = asyncio.create_task(line.open("127.0.0.1", listener.getsockname()[1], None))
+        await asyncio.sleep(0)  # its thread begins
+        held = line._thread.submit(lambda: line._plug._socket).result(
+            10
+        )  # and has been greeted, which this loop has not seen
+        opening.cancel()
+        await asyncio.wait({opening})
+        line.close()
+        line._thread.shutdown()
+        assert held is not None and held.fileno() == -1
+        served.result(10)

@@ -13,9 +13,9 @@ from sqlalchemy import update
 from channels.simulated import MailDelivery
 from gateway.testing import RunningGateway, Start
 from store.tables import WINDOWS
-from tests.brokers import free_port
 from tests.channels.mailroom import MailServer
 from tests.channels.town import CITIZEN, OURS, Town, place
+from tests.ports import free_port
 
 __all__ = ["place"]
 

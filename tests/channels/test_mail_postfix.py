@@ -13,10 +13,11 @@ import pytest
 
 from channels.simulated import MailDelivery
 from gateway.testing import Start
-from tests.brokers import Server, free_port
+from tests.brokers import Server
 from tests.channels.mailroom import Got, MailServer, dkim_record, rsa_pem
 from tests.channels.town import CITIZEN, OURS, Town
 from tests.handing import until
+from tests.ports import free_port
 from tests.postfix import postfix
 
 KEY = {"selector": "s1", "domain": "example.gov.cn", "private_key": rsa_pem()}

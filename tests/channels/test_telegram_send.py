@@ -29,6 +29,7 @@ from normalizer.model import Assurance, AttachmentKind, Contact, ContactType, Me
 from normalizer.reply import Outgoing, ReplyKind
 from store.tables import UNREACHABLE
 from tests.channels.test_telegram import bot_server
+from tests.handing import Clock, now, until
 from tests.store.conftest import run
 from tests.test_door import only
 
@@ -452,14 +453,20 @@ async def test_the_citizen_of_npm_telegram_test_api_reads_what_is_sent(node_modu
 
 
 @asynccontextmanager
-async def talking(start_gateway: Start, api: FakeBotApi) -> AsyncIterator[tuple[RunningGateway, TelegramPeer]]:
+async def talking(
+    start_gateway: Start, api: FakeBotApi, clock: Callable[[], datetime] = now
+) -> AsyncIterator[tuple[RunningGateway, TelegramPeer]]:
     def change(document: dict[str, Any]) -> None:
         only("telegram", telegram={"api_base": api.url})(document)
         document["replies"] = {"acknowledge": True}
-        document["dedupe"] = {"settle_seconds": 2}
+        document["dedupe"] = {"settle_seconds": 60}
 
-    async with start_gateway(change) as gateway:
+    async with start_gateway(change, clock=clock) as gateway:
         yield gateway, TelegramPeer("telegram", gateway.channel("telegram").settings)
+
+
+async def all_filed(gateway: RunningGateway) -> bool:
+    return await gateway.node.store.pending() == 0
 
 
 async def test_a_conversation_both_ways(start_gateway: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -467,11 +474,13 @@ async def test_a_conversation_both_ways(start_gateway: Start, monkeypatch: pytes
     monkeypatch.setattr("gateway.filing.GRACE", timedelta())
     photo = [{"file_id": "photos/1.jpg", "file_unique_id": "u", "width": 9, "height": 9}]
     files = {"photos/1.jpg": b"\xff\xd8\xff" + b"x" * 99}
-    async with FakeBotApi(files=files).running() as api, talking(start_gateway, api) as (gateway, peer):
-        now = datetime.now(UTC)
+    clock = Clock()
+    clock.now -= timedelta(seconds=60)
+    async with FakeBotApi(files=files).running() as api, talking(start_gateway, api, clock) as (gateway, peer):
+        at = clock.now
 
         def say(number: int, **content: Any) -> dict[str, Any]:
-            return peer.message(sender=str(CITIZEN), message_id=str(number), at=now, **content)
+            return peer.message(sender=str(CITIZEN), message_id=str(number), at=at, **content)
 
         first = say(1, text="小区路灯坏")
         for update in (
@@ -481,6 +490,8 @@ async def test_a_conversation_both_ways(start_gateway: Start, monkeypatch: pytes
             edited(first, 4, "小区路灯坏了"),
         ):
             assert (await peer.update(update).send(gateway)).ok
+        await until(lambda: all_filed(gateway))
+        clock.now += timedelta(seconds=60)
         await gateway.settle()
         (matter,) = await gateway.matters()
         books = await gateway.books()
@@ -492,10 +503,10 @@ async def test_a_conversation_both_ways(start_gateway: Start, monkeypatch: pytes
         filed = next(iter(gateway.core.events.values()))
         assert (filed["type"], len(filed["data"]["messages"])) == ("hotline.matter.filed.v1", 4)
 
-        assert (await peer.update(membership("kicked", now)).send(gateway)).ok
+        assert (await peer.update(membership("kicked", at)).send(gateway)).ok
         await gateway.settle()
         assert len(await run(gateway.node.store, UNREACHABLE.select())) == 1
-        again = peer.message(sender=str(CITIZEN), message_id="9", at=now, text=f"进度 {matter.tracking_code}")
+        again = peer.message(sender=str(CITIZEN), message_id="9", at=at, text=f"进度 {matter.tracking_code}")
         assert (await peer.update(again).send(gateway)).ok
         await gateway.settle()
         assert len(api.got) == 2, "he writes again, so that he may be written to"

@@ -122,7 +122,6 @@ async def opened(start_gateway: Start) -> AsyncIterator[City]:
 
 @pytest.fixture
 async def city(start_gateway: Start, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[City]:
-    monkeypatch.setattr(replies, "SEND_SECONDS", 0.5)
     monkeypatch.setitem(replies.Replies.__init__.__kwdefaults__ or {}, "first_seconds", 0.01)
     monkeypatch.setitem(wechat_api._LATER, -1, 0.0)
     async with opened(start_gateway) as city:
@@ -291,7 +290,11 @@ STEPS = {
 }
 
 
-async def test_whatever_the_rest_interface_does_a_reply_has_one_end_and_is_never_sent_twice(city: City) -> None:
+async def test_whatever_the_rest_interface_does_a_reply_has_one_end_and_is_never_sent_twice(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replies, "SEND_SECONDS", 3.0)
+
     async def speaks() -> None:
         citizen = city.follower("alone")
         assert await citizen.hears(citizen.say("路灯不亮")) == [None]

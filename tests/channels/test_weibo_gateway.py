@@ -66,8 +66,7 @@ class Fan:
 
 
 @pytest.fixture
-async def city(start_gateway: Start, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[City]:
-    monkeypatch.setattr(replies, "SEND_SECONDS", 0.5)
+async def city(start_gateway: Start) -> AsyncIterator[City]:
     async with FakeWeibo("").running() as fake:
 
         def change(document: dict[str, Any]) -> None:
@@ -225,7 +224,11 @@ STEPS = {
 }
 
 
-async def test_whatever_the_rest_interface_does_a_reply_has_one_end_and_is_never_sent_twice(city: City) -> None:
+async def test_whatever_the_rest_interface_does_a_reply_has_one_end_and_is_never_sent_twice(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replies, "SEND_SECONDS", 3.0)
+
     async def speaks() -> None:
         citizen = city.fan("alone")
         assert await citizen.hears(citizen.say("路灯不亮")) == [None]

@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import os
 import re
 import signal
-import socket
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,13 +34,11 @@ from store.opening import open_store
 from store.store import Store
 from tests.faults.shim import Control
 from tests.faults.zygote import Child, Zygote
+from tests.ports import free_port
 
 PUBLIC_URL = "https://hotline.example"
 #: Seconds in which a gateway is ready, and in which it settles what it has, on a busy machine.
 READY_SECONDS, SETTLE_SECONDS = 30.0, 60.0
-#: Ports that the kernel does not give to clients: one that asks a dead gateway's port could be given that very port,
-#: reach itself, and keep the next gateway from it.
-_PORTS = range(15_000, 30_000)
 
 
 class Core(StandInCore):
@@ -93,7 +89,7 @@ class World:
         self.at_end: list[Callable[[], None]] = []
         self.child: Child | None = None
         self._numbers = itertools.count(1)
-        self._ports = {name: _free_port() for name in ("http", "mailbox")}
+        self._ports = {name: free_port() for name in ("http", "mailbox")}
         self.http_url = f"http://127.0.0.1:{self._ports['http']}"
         self.config_file = folder / "config.yaml"
         self.config_file.write_text(yaml.safe_dump(self._settings(url)), encoding="utf-8")
@@ -122,7 +118,7 @@ class World:
             "store": {"url": url, "files": "data/files", "journal": "data/journal"},
             "keys": {"file": "data/keys.json"},
             "core": {"url": self.core.url, "secret": secret("core-secret")},
-            "dedupe": {"settle_seconds": 0},
+            "dedupe": {"settle_seconds": 0, "linking": "off"},
             "replies": {"acknowledge": False, "ride": False},
             "channels": {
                 "app": {"kind": "app", "clients": [client]},
@@ -245,17 +241,3 @@ async def inhabited(
 def controlled(world: World, *, log: bool = False) -> Control:
     """The shim's control over what happens below ``data``; with ``log`` it is recorded."""
     return Control(world.folder / "control", world.folder / "data", world.folder / "disk.log" if log else None)
-
-
-def _free_port() -> int:
-    for port in _shuffled():
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
-
-
-def _shuffled() -> Iterator[int]:
-    while True:
-        yield _PORTS[int.from_bytes(os.urandom(4), "big") % len(_PORTS)]

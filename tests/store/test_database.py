@@ -315,7 +315,8 @@ async def test_what_one_reading_counts_adds_up_while_another_node_writes(on_post
 async def test_a_transaction_that_sleeps_is_ended_by_the_server_so_that_others_go_on(
     monkeypatch: pytest.MonkeyPatch, postgresql_url: str, key_file: Path
 ) -> None:
-    monkeypatch.setitem(postgresql.SESSION, "idle_in_transaction_session_timeout", "300")
+    await (await open_store(postgresql_url, key_file)).close()  # makes the tables, and may take its time
+    monkeypatch.setitem(postgresql.SESSION, "idle_in_transaction_session_timeout", "1000")
     asleep, awake = asyncio.Event(), asyncio.Event()
 
     def transaction(connection: Connection) -> None:
