@@ -37,9 +37,9 @@ def open_window(connection: Connection, whose: bytes, name: str, limit: Limit, s
 
 
 def opened_since(connection: Connection, whose: bytes, limits: Mapping[str, Limit], since: datetime) -> bool:
-    """Whether a step that came after ``since`` has opened a window."""
+    """Whether a step at ``since`` or later has opened a window: within one second, as providers count, who writes is there."""
     newer = [
-        and_(WINDOWS.c.name == name, WINDOWS.c.expires_at > since + timedelta(seconds=limit.seconds))
+        and_(WINDOWS.c.name == name, WINDOWS.c.expires_at >= since + timedelta(seconds=limit.seconds))
         for name, limit in limits.items()
     ]
     found = select(WINDOWS.c.name).where(WINDOWS.c.recipient == whose, or_(false(), *newer)).limit(1)

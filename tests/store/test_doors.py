@@ -48,6 +48,14 @@ async def test_who_has_gone_last_is_not(store: Store, steps: str) -> None:
     assert len(await run(store, select(UNREACHABLE))) == 1
 
 
+@pytest.mark.parametrize("turned", [False, True], ids=["in order", "the other way round"])
+async def test_who_writes_in_the_second_in_which_he_goes_is_written_to(store: Store, turned: bool) -> None:
+    """Providers count seconds: which of the two came first nobody knows, and whoever is gone is refused by them."""
+    made = [await _notices(store, False, NOW, NOW), await _writes(store, NOW, NOW)]
+    await _unpacks(store, *(reversed(made) if turned else made))
+    assert not await _is_shut(store)
+
+
 async def _made(store: Store, number: int, step: str) -> Unpacking:
     at = NOW + timedelta(seconds=number)
     if step in {"goes", "comes back"}:
