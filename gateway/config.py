@@ -33,8 +33,13 @@ from channels.settings import (
 )
 from gateway.addresses import HostPort, HttpUrl, ScannerAddress, SinkUrl, Subject, broker_url, http_url
 
-#: Profiles that will ship; their rules arrive with the triage of a later version.
+#: Profiles that ship with the gateway (gateway/profiles/).
 PROFILES = ("jinan", "weifang", "lianyungang", "mayors-telephone", "xiangyang")
+
+
+def is_path(profile: str) -> bool:
+    """Whether a profile is named by its file: my-city.yaml, ../rules/city.yml."""
+    return profile.endswith((".yaml", ".yml"))
 
 
 class City(Strict):
@@ -43,7 +48,7 @@ class City(Strict):
     name: str = "12345"
     """Shown to citizens and operators."""
     profile: str = "jinan"
-    """The city's rules: jinan, weifang, lianyungang, mayors-telephone or xiangyang."""
+    """The city's rules: jinan, weifang, lianyungang, mayors-telephone or xiangyang; or a file of your own, my-city.yaml."""
     timezone: str = "Asia/Shanghai"
     """IANA name; tracking codes carry the date of this zone."""
     division_code: Annotated[str, Field(pattern=r"^\d{6}$")] = "370100"
@@ -60,10 +65,15 @@ class City(Strict):
 
     @field_validator("profile")
     @classmethod
-    def _known_profile(cls, value: str) -> str:
-        if value not in PROFILES:
-            raise ValueError(f"unknown profile; choose one of {', '.join(PROFILES)}")
-        return value
+    def _known_profile(cls, value: str, info: ValidationInfo) -> str:
+        if value in PROFILES:
+            return value
+        if not is_path(value):
+            raise ValueError(f"unknown profile; choose one of {', '.join(PROFILES)}, or write the path of a YAML file")
+        path = located(Path(value), info)
+        if not path.is_file():
+            raise ValueError(f"{value} is no file; write the path of your profile from this file's folder")
+        return str(path)
 
 
 class Server(Strict):
