@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from store.errors import NobodySuch, Superseded
+from store.errors import IdentitySealed, NobodySuch, Superseded
 from store.people import People, Sheet, Word, masked
 from store.store import Store
 
@@ -23,7 +23,7 @@ async def do(store: Store, asked: dict[str, Any], at: datetime) -> dict[str, Any
     for left in reversed(range(TRIES)):
         try:
             return await _once(store.people(), asked, Word(asked["by"], asked["reason"], at))
-        except NobodySuch as error:
+        except (NobodySuch, IdentitySealed) as error:
             return {"error": str(error)}
         except Superseded:
             if not left:

@@ -6,6 +6,7 @@ StoreError
 ├── StateChanged       a compare-and-set found another value
 ├── Superseded         the work was done by somebody else meanwhile; nothing was written
 ├── NobodySuch         no caller, matter or join of that name
+├── IdentitySealed     the matter's citizen stays unnamed, or this is not the way to open that
 ├── SchemaMismatch     the database is older or newer than this program
 ├── NoStore            there is nothing to read yet
 ├── StoreLocked        another process owns this SQLite file
@@ -43,6 +44,10 @@ class Superseded(StoreError):
 
 class NobodySuch(StoreError):
     """No caller, matter or join of that name."""
+
+
+class IdentitySealed(StoreError):
+    """The matter's citizen stays unnamed, or this is not the way to open that."""
 
 
 class SchemaMismatch(StoreError):

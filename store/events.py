@@ -18,6 +18,7 @@ from normalizer.ids import derived
 from normalizer.model import HotlineMatter, Outcome, Urgency, Verdict
 from store.errors import KeyFileError, Superseded
 from store.nodes import leads
+from store.sealing import note_seal, outward_payloads
 from store.tables import EVENTS, MATTERS
 from store.values import DueEvent, Filing, ParkedEvent
 
@@ -55,6 +56,7 @@ def owe_event(connection: Connection, message_id: UUID, filing: Filing, sinks: C
     matter = filing.matter
     if matter is None:
         raise ValueError("an event without a matter")
+    note_seal(connection, matter, at)
     rank = RANKS[matter.urgency]
     event = {
         "id": derived(message_id, "event"),
@@ -92,6 +94,7 @@ def extend_event(connection: Connection, filing: Filing, at: datetime) -> bool:
     found = rows.all()
     if not found or any(row.state != "waiting" or row.attempts or row.not_before <= at for row in found):
         return False
+    note_seal(connection, matter, at)
     document = matter.model_copy(update={"revision": matter.revision - 1}).model_dump(mode="json")
     later = {
         "payload": document,
@@ -117,7 +120,7 @@ def due_events(
         taken = [*under_way, *(row.id for row in found)]
         if len(found) < limit:
             found += connection.execute(query.where(EVENTS.c.id.not_in(taken)).limit(limit - len(found)))
-    payloads = _payloads(connection, sink, [row.id for row in found])
+    payloads = outward_payloads(connection, _payloads(connection, sink, [row.id for row in found]))
     return [
         DueEvent(
             *(r.id, r.matter_id, r.sequence, r.type, r.created_at, payloads.get(r.id), r.attempts, sink),

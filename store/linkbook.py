@@ -13,11 +13,12 @@ from sqlalchemy import Connection, Row, or_, select
 from normalizer.model import HotlineMatter, Incident, KeptMessage, Level, TieKind
 from store.decision import Decision
 from store.documents import open_document
-from store.incidents import incident, incident_of
+from store.incidents import incident, incident_of, row_of
 from store.links import RULE
 from store.messages import get_message
 from store.queue import record
 from store.regroup import Divide, join, join_incident, split, unlink
+from store.sealing import outward_matter, outward_message, without_sealed
 from store.tables import INCIDENTS, LINKS, MATTERS, MESSAGES
 from store.transactions import Database
 
@@ -62,7 +63,10 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A message, and the caller it was given: for measuring it is enough to know which messages are of one."""
+    """A message, and the caller it was given: for measuring it is enough to know which messages are of one.
+
+    Of a matter whose citizen stays unnamed the words are masked, and the caller is the matter's alias.
+    """
 
     kept: KeptMessage
     caller_id: UUID
@@ -141,16 +145,23 @@ def _folder(connection: Connection, matter_id: UUID, at: datetime) -> Folder:
     matter = open_document(connection, matter_id)
     subjects = [matter_id, *(message.message_id for message in matter.messages)]
     about = or_(LINKS.c.subject.in_(subjects), LINKS.c.object == matter_id)
-    said = tuple(_said(row) for row in connection.execute(select(LINKS).where(about).order_by(LINKS.c.sequence)))
+    rows = connection.execute(select(LINKS).where(about).order_by(LINKS.c.sequence)).all()
+    said = tuple(_said(row) for row in without_sealed(connection, matter_id, rows))
     belongs = incident_of(connection, matter_id)
     named = {one.subject for one in said} | {one.object for one in said} | {matter_id}
     codes = select(MATTERS.c.id, MATTERS.c.tracking_code).where(MATTERS.c.id.in_(named))
     return Folder(
-        matter=matter,
+        matter=outward_matter(connection, matter),
         said=said,
-        incident=incident(connection, belongs, at) if belongs else None,
+        incident=_incident(connection, belongs, at) if belongs else None,
         codes={row.id: row.tracking_code for row in connection.execute(codes)},
     )
+
+
+def _incident(connection: Connection, incident_id: UUID, at: datetime) -> Incident:
+    """What is known of it; the words of whoever speaks for it are masked where he stays unnamed."""
+    first = outward_matter(connection, open_document(connection, row_of(connection, incident_id).first_id))
+    return incident(connection, incident_id, at).model_copy(update={"title": first.title})
 
 
 def _said(row: Row[Any]) -> Said:
@@ -182,8 +193,10 @@ def _labelled(connection: Connection) -> list[Labelled]:
 
 
 def _written(connection: Connection, message_id: UUID) -> Written:
-    caller = connection.execute(select(MESSAGES.c.caller_id).where(MESSAGES.c.id == message_id)).scalar_one()
-    return Written(get_message(connection, message_id), caller)
+    row = connection.execute(
+        select(MESSAGES.c.caller_id, MESSAGES.c.matter_id).where(MESSAGES.c.id == message_id)
+    ).one()
+    return Written(*outward_message(connection, get_message(connection, message_id), row.matter_id, row.caller_id))
 
 
 def _firsts(connection: Connection, things: Collection[UUID]) -> dict[UUID, UUID]:

@@ -36,6 +36,7 @@ from store.persons import Person
 from store.proofs import Clerk, lock_sender
 from store.queue import finish_work, record
 from store.replies import queue_reply
+from store.sealing import for_client
 from store.tables import FINGERPRINTS, MATTERS, MESSAGES
 from store.values import Decide, Filing, Work
 from store.windows import first_since
@@ -166,13 +167,15 @@ def _write_step(connection: Connection, matter_id: UUID, verdict: Verdict, at: d
 def get_matter(
     connection: Connection, matter_id: UUID, channel: str | None = None, account: str | None = None
 ) -> HotlineMatter | None:
-    """A matter; with ``channel`` and ``account`` only if a message of it came through that client."""
+    """A matter; with ``channel`` and ``account`` only if a message of it came through that client, and as it may have it."""
     query = select(MATTERS).where(MATTERS.c.id == matter_id)
     if channel is not None:
         through = (MESSAGES.c.matter_id == matter_id, MESSAGES.c.channel == channel, MESSAGES.c.account == account)
         query = query.where(select(MESSAGES.c.id).where(*through).exists())
     row = connection.execute(query).one_or_none()
-    return document_of(row) if row else None
+    if row is None or channel is None or account is None:
+        return document_of(row) if row else None
+    return for_client(connection, document_of(row), channel, account)
 
 
 def all_matters(connection: Connection) -> list[HotlineMatter]:

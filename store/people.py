@@ -12,7 +12,7 @@ import uuid_utils.compat
 from sqlalchemy import Connection, or_, select
 
 from normalizer.model import Assurance, Contact, ContactType
-from store.errors import NobodySuch
+from store.errors import IdentitySealed, NobodySuch
 from store.keys import Keyring
 from store.persons import Join, callers_of, contact_mark, join, lock_persons, persons_of, undo
 from store.proofs import thing_mark
@@ -87,7 +87,7 @@ class Sheet:
 
 
 class People:
-    """Raise StoreUnavailable, and NobodySuch for an id that is nobody's."""
+    """Raise StoreUnavailable, NobodySuch for an id that is nobody's, IdentitySealed for a matter whose citizen stays unnamed."""
 
     def __init__(self, database: Database, keyring: Keyring, sinks: Collection[str]) -> None:
         self._database, self._keyring, self._sinks = database, keyring, tuple(sinks)
@@ -121,14 +121,17 @@ def _caller(connection: Connection, named: str) -> UUID:
     try:
         found = UUID(named)
     except ValueError:
-        of_matter = select(MATTERS.c.caller_id).where(MATTERS.c.tracking_code == digits)
+        the_matter = MATTERS.c.tracking_code == digits
     else:
         if persons_of(connection, [found]):
             return found
-        of_matter = select(MATTERS.c.caller_id).where(MATTERS.c.id == found)
-    caller_id: UUID | None = connection.execute(of_matter).scalar()
-    if caller_id is None:
+        the_matter = MATTERS.c.id == found
+    row = connection.execute(select(MATTERS.c.caller_id, MATTERS.c.sealed_at).where(the_matter)).one_or_none()
+    if row is None:
         raise NobodySuch(f"{named} is no caller and no matter: see caller_id or tracking_code of a matter")
+    if row.sealed_at is not None:
+        raise IdentitySealed(f"the citizen of {named} stays unnamed: two persons can open it, see gateway identity")
+    caller_id: UUID = row.caller_id
     return caller_id
 
 
@@ -203,8 +206,9 @@ def _hints(connection: Connection, keyring: Keyring, callers: Collection[UUID]) 
 
 
 def _numbers(connection: Connection, callers: Collection[UUID]) -> list[str]:
-    """Telephone numbers that stand in his matters."""
-    newest = select(MATTERS.c.document).where(MATTERS.c.caller_id.in_(callers)).order_by(MATTERS.c.filed_at.desc())
+    """Telephone numbers that stand in his matters, those aside in which he stays unnamed."""
+    his = (MATTERS.c.caller_id.in_(callers), MATTERS.c.sealed_at.is_(None))
+    newest = select(MATTERS.c.document).where(*his).order_by(MATTERS.c.filed_at.desc())
     found: dict[str, None] = {}
     for row in connection.execute(newest.limit(LOOKED_AT)):
         party: dict[str, Any] = row.document["party"]

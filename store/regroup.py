@@ -56,7 +56,7 @@ def split(
         raise Refused("name messages of this matter: gateway links show lists them")
     if ids[0] in leaving:
         raise Refused("the message that opened the matter stays with it: name the others")
-    halves = divide(before, [get_message(connection, one) for one in ids], leaving)
+    halves = _as_sealed(before, divide(before, [get_message(connection, one) for one in ids], leaving))
     new, moved = halves.leaves, [one for one in ids if one in leaving]
     writer = select(MESSAGES.c.caller_id).where(MESSAGES.c.id == moved[0])
     insert_matter(connection, new, connection.execute(writer).scalar_one(), decision.at)
@@ -72,6 +72,13 @@ def split(
     owe_event(connection, derived(new.matter_id, "split"), Filing(verdict, new, FILED), decision.sinks, decision.at)
     tell_decision(connection, halves.stays, decision, "split")
     return new.matter_id
+
+
+def _as_sealed(before: HotlineMatter, halves: Halves) -> Halves:
+    """Whoever wanted to stay unnamed stays so in both, whichever of them his wish stands in."""
+    if not before.confidential:
+        return halves
+    return Halves(*(one.model_copy(update={"confidential": True}) for one in (halves.stays, halves.leaves)))
 
 
 def join(connection: Connection, later_id: UUID, earlier_id: UUID, decision: Decision) -> None:

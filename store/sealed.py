@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from sqlalchemy import Dialect, Engine, LargeBinary
+from sqlalchemy import Connection, Dialect, Engine, LargeBinary
 from sqlalchemy.types import TypeDecorator
 
 from store.keys import Keyring
@@ -18,6 +18,11 @@ from store.keys import Keyring
 def unlock(engine: Engine, keyring: Keyring) -> None:
     """Let the engine's connections seal and open values."""
     engine.dialect.hotline_keyring = keyring  # type: ignore[attr-defined]  # ours; the dialect is per engine
+
+
+def keyring_of(connection: Connection) -> Keyring:
+    """The keys of the store that the connection works on."""
+    return _keyring(connection.dialect)
 
 
 class Sealed(TypeDecorator[bytes]):

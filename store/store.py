@@ -29,6 +29,7 @@ from store import (
     riding,
     updates,
 )
+from store.breakglass import BreakGlass
 from store.dossiers import Dossier
 from store.envelopes import StateWrite
 from store.files import Files, open_files
@@ -302,6 +303,10 @@ class Store:
     def people(self) -> People:
         """Who is whom."""
         return People(self._database, self._keyring, self._sinks)
+
+    def breakglass(self) -> BreakGlass:
+        """Who may see whom that stays unnamed."""
+        return BreakGlass(self._database)
 
     def uploads(self) -> Uploads:
         """What API clients uploaded."""

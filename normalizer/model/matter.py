@@ -307,6 +307,10 @@ class HotlineMatter(Frozen):
     """The person behind one or several contacts."""
     confidential: bool = False
     """The citizen's identity is sealed."""
+    sealed_at: AwareDatetime | None = None
+    """Since when: in whatever leaves the gateway his names, numbers and addresses are masked, and ``caller_id`` is an alias."""
+    previously_disclosed: bool = False
+    """An earlier event of this matter may hold who he is: whoever keeps it must seal that too."""
 
     place: Place | None = None
     """Where."""

@@ -14,13 +14,14 @@ from store.tables.intake import BindingRow, EnvelopeRow, MessageRow, SenderRow, 
 from store.tables.matters import EventRow, FingerprintRow, IncidentRow, LinkRow, MatterRow, UpdateRow
 from store.tables.nodes import ChannelStateRow, LeadRow, NodeRow
 from store.tables.outward import FileRow, MediaRow, ReplyRow, UnreachableRow, UploadRow, WindowRow
-from store.tables.people import CallerRow, CodeRow, ContactRow, IdentityRow, JoinRow, ProofRow, ThingRow
+from store.tables.people import CallerRow, CodeRow, ContactRow, IdentityRow, JoinRow, OpeningRow, ProofRow, ThingRow
 
 METADATA = SQLModel.metadata
 ENVELOPES, BINDINGS, WORK, UNPACKED = table(EnvelopeRow), table(BindingRow), table(WorkRow), table(UnpackedRow)
 MESSAGES, SENDERS, TRANSITIONS = table(MessageRow), table(SenderRow), table(TransitionRow)
 CALLERS, CONTACTS, PROOFS, JOINS = table(CallerRow), table(ContactRow), table(ProofRow), table(JoinRow)
 CODES, IDENTITIES, THINGS = table(CodeRow), table(IdentityRow), table(ThingRow)
+OPENINGS = table(OpeningRow)
 MATTERS, EVENTS, UPDATES, LINKS = table(MatterRow), table(EventRow), table(UpdateRow), table(LinkRow)
 INCIDENTS, FINGERPRINTS = table(IncidentRow), table(FingerprintRow)
 REPLIES, WINDOWS, UNREACHABLE, MEDIA = table(ReplyRow), table(WindowRow), table(UnreachableRow), table(MediaRow)
@@ -47,6 +48,7 @@ __all__ = [
     "MESSAGES",
     "METADATA",
     "NODES",
+    "OPENINGS",
     "PROOFS",
     "REPLIES",
     "SENDERS",

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Index, Integer
+from sqlalchemy import Boolean, Column, Index, Integer, false
 from sqlmodel import Field, SQLModel
 
 from store.sealed import Sealed, SealedJson
@@ -36,6 +36,10 @@ class MatterRow(SQLModel, table=True):
     asked_at: datetime | None = None
     #: ``question`` or ``return_visit``.
     asks: str | None = None
+    #: Since when the citizen's identity is sealed; None: it is not.
+    sealed_at: datetime | None = None
+    #: Whether an event may have left before that, with his identity in it.
+    disclosed: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
     document: Any = Field(sa_column=Column(SealedJson("matters.document"), nullable=False))
 
 

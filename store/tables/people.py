@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Column, ForeignKey, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
-from store.sealed import SealedJson
+from store.sealed import Sealed, SealedJson
 from store.tables.base import partial
 
 
@@ -147,3 +147,20 @@ class IdentityRow(SQLModel, table=True):
     #: When that was said; see ``work``.
     put_off_at: datetime
     reason: str | None = None
+
+
+class OpeningRow(SQLModel, table=True):
+    """A sealed identity that somebody wants to see: who, why, and who else agreed. Nothing is deleted."""
+
+    __tablename__ = "openings"
+    __table_args__ = (Index("openings_matter", "matter_id", "requested_at"),)
+
+    id: UUID = Field(primary_key=True)
+    matter_id: UUID = Field(foreign_key="matters.id")
+    requested_by: str
+    #: In his words; UTF-8.
+    reason: bytes = Field(sa_column=Column(Sealed("openings.reason"), nullable=False))
+    requested_at: datetime
+    #: Another person, and when the identity was shown to him; None: nobody has.
+    approved_by: str | None = None
+    approved_at: datetime | None = None
