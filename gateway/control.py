@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from sqlalchemy.engine import make_url
 
-from gateway import linking, people
+from gateway import identity, linking, people
 from gateway.config import Config
 from gateway.parked import retry
 from gateway.rebuild import rebuild
@@ -76,6 +76,8 @@ async def _answer(node: Node, reader: asyncio.StreamReader, writer: asyncio.Stre
         elif asked["do"] in people.ASKED:
             tell(**await people.do(node.store, asked, node.clock()))
             node.ring_handoffs()
+        elif asked["do"] in identity.ASKED:
+            tell(**await identity.do(node.store, asked, node.clock()))
         elif asked["do"] == "rebuild":
             begin = datetime.fromisoformat(asked["since"])
             rebuilt = await rebuild(node.store, begin, lambda done, of: tell(done=done, of=of))
@@ -114,8 +116,8 @@ async def ask_retry(config: Config, events: Collection[UUID]) -> int:
 async def ask_node(config: Config, question: dict[str, Any]) -> dict[str, Any]:
     """Let the running node do what is asked; its answer. Raise StoreLocked when it does not do it."""
     with contextlib.suppress(NoNode):
-        async for told in _ask(config, question):
-            return told
+        if told := [one async for one in _ask(config, question)]:
+            return told[0]
     raise StoreLocked(_SILENT)
 
 

@@ -19,7 +19,7 @@ from store.tables import EVENTS, MATTERS
 from tests.masking import NAME, seen, stand_in
 from tests.store.conftest import AT_LAST, NOW, amended, due, message, new_matter, run, sender, to_digest
 
-TELLING = {"title": f"{NAME}举报", "content": f"{NAME}举报东湖饭店"}
+TELLING: dict[str, Any] = {"title": f"{NAME}举报", "content": f"{NAME}举报东湖饭店"}
 
 
 @pytest.fixture(autouse=True)
@@ -100,8 +100,8 @@ async def test_two_sealed_matters_of_one_caller_have_nothing_in_common(store: St
 async def test_an_open_matter_does_not_lead_to_a_sealed_one_of_the_same_caller(store: Store) -> None:
     sealed = await filed(store, confidential=True)
     link = Link(id=sealed.matter_id, score=1, reason="the same", decided_by="rule")
-    times = {"last_contact_at": sealed.received_at}
-    await amended(store, await filed(store), same_matter_of=link, follows=link, **times)
+    last = sealed.received_at
+    await amended(store, await filed(store), same_matter_of=link, follows=link, last_contact_at=last)
     *_, told = await payloads(store)
     assert (told["same_matter_of"], told["follows"], told["last_contact_at"]) == (None, None, None)
     plain = await filed(store, message(provider_id="x", sender=sender("other")))
