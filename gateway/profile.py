@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from gateway.config import PROFILES, is_path
 from gateway.faults import Complaint, ConfigFaults, Fault, Lines, Location, choose, explained, fault_at, read
-from normalizer.profile import KEYS, Profile, each_rule, within
+from normalizer.profile import KEYS, Profile, Rule, each_rule, within
 
 FOLDER = Path(__file__).parent / "profiles"
 #: What a profile may extend by name: the five cities, and what they share.
@@ -38,7 +38,10 @@ class _Source:
 class _Merged:
     """Profiles laid over each other, and which file each section and rule was last written in."""
 
-    document: dict[str, Any] = field(default_factory=dict)
+    #: Sections that are no list of rules.
+    whole: dict[str, Any] = field(default_factory=dict)
+    #: Lists of rules: by section, by what tells them apart.
+    rules: dict[str, dict[str, Any]] = field(default_factory=dict)
     origins: dict[Location, tuple[_Source, Location]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
@@ -89,19 +92,19 @@ def _lay(merged: _Merged, source: _Source, section: str, value: Any) -> None:
     """One section of a file over what is there: a list rule by rule, all else as a whole."""
     merged.origins[section,] = (source, (section,))
     if section not in KEYS or not isinstance(value, list):
-        merged.document[section] = value
+        merged.rules.pop(section, None)
+        merged.whole[section] = value
         return
+    merged.whole.pop(section, None)
+    rules = merged.rules.setdefault(section, {})
     key, seen = KEYS[section], set[str]()
-    below = merged.document.get(section)
-    rules = dict(below) if isinstance(below, dict) else {}
     for index, rule in enumerate(value):
         place: Location = (section, index)
-        name = str(rule[key]) if isinstance(rule, dict) and key in rule else f"#{source.path}:{index}"
+        name = str(rule[key]) if isinstance(rule, dict) and key in rule else f"{source.path}:{index}"
         if name in seen:
             merged.faults.append(source.fault(place, f"{name} stands twice; keep one of them"))
         seen.add(name)
         _lay_rule(merged, source, place, (rules, name, rule))
-    merged.document[section] = rules
 
 
 def _lay_rule(merged: _Merged, source: _Source, place: Location, what: tuple[dict[str, Any], str, Any]) -> None:
@@ -112,40 +115,36 @@ def _lay_rule(merged: _Merged, source: _Source, place: Location, what: tuple[dic
         rules[name] = rule
     elif rule.get("remove") is not True:
         below = rules.get(name)
-        kept = {word: said for word, said in below.items() if word not in {"article", "own"}} if below else {}
+        said = below.items() if isinstance(below, dict) else ()
+        kept = {word: value for word, value in said if word not in {"article", "own"}}
         rules[name] = kept | rule
     elif rules.pop(name, None) is None:
         merged.faults.append(source.fault((*place, "remove"), f"there is no {name} to remove; delete these words"))
 
 
 def _validated(merged: _Merged, top: _Source) -> Profile:
-    names = {
-        section: list(rules)
-        for section, rules in merged.document.items()
-        if isinstance(rules, dict) and section in KEYS
-    }
-    document = {
-        section: list(value.values()) if section in names else value for section, value in merged.document.items()
-    }
     faults = list(merged.faults)
+    lists = {section: list(rules.values()) for section, rules in merged.rules.items()}
     try:
-        profile = Profile.model_validate(document)
+        profile = Profile.model_validate(merged.whole | lists)
+        found = list(_gaps(profile))
     except ValidationError as error:
-        faults += [_fault(merged, names, top, place, mend) for place, mend in explained(error, Profile)]
-    else:
-        faults += [_fault(merged, names, top, place, mend) for place, mend in _gaps(profile)]
-        if not faults:
-            return profile
-    raise ConfigFaults(sorted(faults, key=lambda fault: (fault.file, fault.line or 0, fault.key)))
+        found = list(explained(error, Profile))
+    faults += [_fault(merged, top, place, mend) for place, mend in found]
+    if faults:
+        raise ConfigFaults(sorted(faults, key=lambda fault: (fault.file, fault.line or 0, fault.key)))
+    return profile
 
 
-def _fault(merged: _Merged, names: dict[str, list[str]], top: _Source, place: Location, mend: str) -> Fault:
+def _fault(merged: _Merged, top: _Source, place: Location, mend: str) -> Fault:
     """The fault in the file and at the line where what is wrong was written."""
-    section, rest = place[0], place[1:]
-    if section in names and rest and isinstance(rest[0], int):
-        source, written = merged.origins[section, names[str(section)][rest[0]]]
-        return source.fault((*written, *rest[1:]), mend)
-    source, written = merged.origins.get((section,), (top, (section,)))
+    origin: Location
+    match place:
+        case (str(section), int(index), *rest) if section in merged.rules:
+            origin = (section, list(merged.rules[section])[index])
+        case (section, *rest):
+            origin = (section,)
+    source, written = merged.origins.get(origin, (top, origin))
     return source.fault((*written, *rest), mend)
 
 
@@ -169,6 +168,17 @@ def _sources(profile: Profile) -> Iterator[Complaint]:
     for index, intake in enumerate(profile.intake_articles):
         if not any(within(article, intake) for article in articles):
             yield ("intake_articles", index), f"no rule comes from {intake}; write one, or take it off the list"
-    for article in sorted(articles):
-        if not any(within(article, intake) for intake in profile.intake_articles):
-            yield ("intake_articles",), f"{article} is missing, from which a rule comes; add it"
+    for place, rule in _placed(profile):
+        for article in rule.articles:
+            if not any(within(article, intake) for intake in profile.intake_articles):
+                yield (*place, "article"), f"{article} is within none of intake_articles; add it there"
+
+
+def _placed(profile: Profile) -> Iterator[tuple[Location, Rule]]:
+    """Every rule, and where it stands."""
+    for section in Profile.model_fields:
+        value = getattr(profile, section)
+        if isinstance(value, Rule):
+            yield (section,), value
+        elif section in KEYS:
+            yield from (((section, index), rule) for index, rule in enumerate(value))
