@@ -1,0 +1,240 @@
+"""Live emergencies, for which another number is right: 110, 119, 120, 122. Pure, by rule, on one text.
+
+What such services come for is no matter of the hotline (Weifang's measures, article 39): the citizen is told the number
+at once. Letters to a city are full of fires that were, might be or are to be prevented; so an event counts only with
+evidence that it is happening, and the longer a text, the more of it.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from ahocorasick_rs import AhoCorasick
+
+from normalizer import emergency_signs as signs
+from normalizer.emergency_scenes import SCENES
+from normalizer.emergency_words import EVENTS, Event
+from normalizer.model import EmergencyLine
+from normalizer.sentences import ends, fold
+
+#: Evidence that an alarm needs; an event as seen counts two, named only one.
+_NEEDED = 3
+#: Characters up to which a text is a title or a cry, a short message, no letter.
+_CRY, _SHORT, _LETTER = 14, 70, 160
+#: Characters before and after an event that are about it.
+_BEFORE, _AFTER = 60, 40
+#: Characters between an event and a cry for help in a letter.
+_NEAR = 200
+#: Places of one kind in one sentence that are read.
+_PLACES = 3
+#: Characters before an event, in its clause, in which a fear of it stands.
+_CLAUSE = 16
+_LAST_CLAUSE = re.compile("[，,：:]")
+
+#: By number of the anchor, the kinds that it may tell.
+_ANCHORS = sorted({anchor for event in EVENTS for anchor in event.anchors})
+_KINDS = tuple(tuple(kind for kind, event in enumerate(EVENTS) if anchor in event.anchors) for anchor in _ANCHORS)
+#: The anchors, and behind them the words of which one stands in every cry for help.
+_FINDER = AhoCorasick([*_ANCHORS, *signs.CRY_ANCHORS.split()])
+
+
+#: A fire that is seen itself, not only its smoke, and how far smoke alone comes later.
+_BURNS = re.compile("[火烧燃]|fire|burn")
+_LATER = 8
+_VIVID = 3
+#: Clues, what they are worth together, and with signs of now: what a scene needs.
+_CLUES_NEEDED, _SCENE, _SCENE_NEEDED = 2, 4, 5
+#: Characters of a message that leaves everything else out.
+_TERSE = 24
+#: The most that clues are worth together.
+_MOST = 9
+#: What speaks against a live event without ruling it out.
+_SOFT = (
+    signs.MAYBE_OVER,
+    signs.HABIT,
+    signs.GENERAL,
+    signs.COMPLAINS,
+    signs.NOTHING,
+    signs.TOPICS,
+)
+#: What no clues outweigh.
+_HARD = (signs.OVER, signs.SUPPOSED, signs.HEARSAY, signs.FEARED_ANYWHERE)
+_CLUE_WORDS = sorted({clue for scene in SCENES for clue in (*scene.vivid, *scene.plain)})
+#: What a clue is worth, by scene.
+_OWNERS = tuple(
+    {
+        number: _VIVID if clue in scene.vivid else 1
+        for number, scene in enumerate(SCENES)
+        if clue in scene.vivid or clue in scene.plain
+    }
+    for clue in _CLUE_WORDS
+)
+_CLUES = AhoCorasick(_CLUE_WORDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """An emergency that is happening."""
+
+    #: The number that is right.
+    line: EmergencyLine
+    #: What it is: fire, gas, collapse, drowning, trapped, crime, violence, injury, illness, traffic, ...
+    what: str
+    #: The words that say so.
+    span: tuple[int, int]
+    #: The rule behind it: emergency.fire.now.
+    rule: str
+    #: Further services that it concerns.
+    also: tuple[EmergencyLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """An event in a text."""
+
+    event: Event
+    start: int
+    end: int
+    #: The words that tell it.
+    words: str
+    #: The sentence it stands in.
+    opens: int
+    closes: int
+    #: Said as one says it who sees it.
+    seen: bool
+
+
+def alarm(text: str) -> Alarm | None:
+    """The live emergency that a cleaned text tells, a title of six characters too; None where there is none."""
+    folded = fold(text)
+    live = [place for place in _places(folded) if _lives(folded, place)]
+    if live:
+        return _named(live)
+    return _seen(folded) if len(folded) <= _LETTER else None
+
+
+def _named(live: list[_Place]) -> Alarm:
+    """The alarm of several places: the first kind names it, the others concern further services."""
+    first = min(live, key=_rank)
+    lines = [line for place in live for line in (place.event.line, *place.event.also)]
+    also = tuple(line for line in dict.fromkeys(lines) if line != first.event.line)
+    return Alarm(
+        first.event.line, first.event.what, (first.start, first.end), f"emergency.{first.event.what}.now", also
+    )
+
+
+def _rank(place: _Place) -> int:
+    """The order of kinds; smoke is where a car crashed too."""
+    number = EVENTS.index(place.event)
+    return number + _LATER if place.event.what == "fire" and not _BURNS.search(place.words) else number
+
+
+def _places(folded: str) -> Iterator[_Place]:
+    """Where events stand, kind by kind; in a letter only near a cry for help."""
+    hits = _FINDER.find_matches_as_indexes(folded, overlapping=True)
+    told = [(start, end, _KINDS[anchor]) for anchor, start, end in hits if anchor < len(_KINDS)]
+    if len(folded) > _LETTER:
+        cries = [start for anchor, start, _ in hits if anchor >= len(_KINDS)]
+        told = [one for one in told if any(-_NEAR < cry - one[0] < _NEAR for cry in cries)]
+    if not told:
+        return
+    marks, pieces = ends(folded), dict[tuple[int, int], tuple[int, int]]()
+    for start, end, kinds in told:
+        sentence = bisect_left(marks, start)
+        for kind in kinds:
+            first, last = pieces.get((kind, sentence), (start, end))
+            pieces[kind, sentence] = (min(first, start), max(last, end))
+    for (kind, sentence), (first, last) in sorted(pieces.items()):
+        opens = marks[sentence - 1] + 1 if sentence else 0
+        yield from _in_sentence(EVENTS[kind], folded, (opens, marks[sentence]), (first, last))
+
+
+def _in_sentence(event: Event, folded: str, sentence: tuple[int, int], anchors: tuple[int, int]) -> Iterator[_Place]:
+    """The event where somebody saw it; where nobody did, where it is named."""
+    opens, closes = sentence
+    start, end = max(opens, anchors[0] - _AFTER), min(closes, anchors[1] + _AFTER)
+    places = 0
+    for words, seen in ((event.seen, True), (event.named, False)):
+        for found in islice(words.finditer(folded, start, end), _PLACES):
+            places += 1
+            yield _Place(event, found.start(), found.end(), found[0], opens, closes, seen)
+        if places:
+            return
+
+
+def _lives(folded: str, place: _Place) -> bool:
+    """Whether the evidence is enough that it is happening."""
+    before = folded[max(place.opens, place.start - _BEFORE) : place.start]
+    clause = _LAST_CLAUSE.split(before)[-1]
+    after = folded[place.end : min(place.closes, place.end + _AFTER)]
+    words = place.words
+    if _dead(before, clause, words, after):
+        return False
+    if place.event.what == "fire" and "烟" in words and signs.CHIMNEY.search(folded):
+        return False
+    around = folded[max(0, place.start - 2 * _BEFORE) : place.end + 2 * _AFTER]
+    return _evidence(folded, place, before + words + after, around) >= _NEEDED
+
+
+def _dead(before: str, clause: str, words: str, after: str) -> bool:
+    """Whether its own sentence says that it is supposed, feared, denied, asked about."""
+    return bool(
+        signs.DENIED.search(clause)
+        or signs.FEARED.search(clause[-_CLAUSE:])
+        or signs.FEARED.search(words)
+        or signs.INNER.search(words)
+        or signs.SUPPOSED.search(before + words)
+        or signs.ASKED.search(after)
+    )
+
+
+def _evidence(folded: str, place: _Place, sentence: str, around: str) -> int:
+    """What speaks for a live event, and what against it."""
+    cries, now = bool(signs.CRY.search(around)), bool(signs.NOW.search(around))
+    length = len(folded)
+    evidence = (2 if place.seen else 1) + 2 * cries + now
+    short = length <= _SHORT
+    scope = folded if short else sentence if length <= _LETTER else around
+    complains = bool(signs.COMPLAINS.search(folded if length <= _LETTER else around))
+    if short and not complains:
+        evidence += 2 if length <= _CRY else 1
+    evidence -= complains + (length > _LETTER) + 2 * (short and bool(signs.NOTHING.search(folded)))
+    evidence -= 3 * bool(signs.OVER.search(scope)) + 2 * bool(signs.MAYBE_OVER.search(scope))
+    evidence -= 2 * bool(signs.HABIT.search(sentence)) + 2 * bool(signs.GENERAL.search(scope))
+    said = not place.seen or place.event.line == "110"
+    evidence -= 3 * bool(signs.HEARSAY.search(scope if short else around))
+    return evidence - 2 * (said and bool(signs.SAID.search(folded[place.opens : place.start])))
+
+
+def _seen(folded: str) -> Alarm | None:
+    """The alarm of a short message in which enough clues stand together, though it names no event."""
+    hits = _CLUES.find_matches_as_indexes(folded, overlapping=True)
+    if len(hits) < _CLUES_NEEDED:
+        return None
+    worth, number = max((_worth(number, hits), -number) for number in range(len(SCENES)))
+    if len(folded) > _SHORT and not any(_OWNERS[clue].get(-number) == _VIVID for clue, _, _ in hits):
+        return None
+    if worth < _SCENE or worth + _circumstances(folded) < _SCENE_NEEDED:
+        return None
+    clues = [(start, end) for clue, start, end in hits if -number in _OWNERS[clue]]
+    scene = SCENES[-number]
+    span = (clues[0][0], max(end for _, end in clues))
+    return Alarm(scene.line, scene.what, span, f"emergency.{scene.what}.scene")
+
+
+def _worth(number: int, hits: list[tuple[int, int, int]]) -> int:
+    """What the clues of one scene are worth together, each counted once; nothing without a vivid one."""
+    found = {anchor: _OWNERS[anchor][number] for anchor, _, _ in hits if number in _OWNERS[anchor]}
+    return min(sum(found.values()), _MOST)
+
+
+def _circumstances(folded: str) -> int:
+    """What speaks for a live event in a short message, and what for the past, for what might be, for rules, for a complaint."""
+    present = bool(signs.NOW.search(folded)) + 2 * bool(signs.CRY.search(folded)) + (len(folded) <= _TERSE)
+    return (
+        present - 8 * any(sign.search(folded) for sign in _HARD) - 4 * sum(bool(sign.search(folded)) for sign in _SOFT)
+    )
