@@ -13,16 +13,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from normalizer.confidential import masked, names
 from normalizer.model import Attachment, Conduct, Evidence, HotlineMatter, Link, MatterMessage, Party, Place
 
 #: The longest title (``HotlineMatter.title``), and the shortest word that is looked for as a name.
 TITLE, SHORTEST = 200, 2
+#: The label of a name (``normalizer.confidential``).
+NAME = "姓名"
 #: Building, entrance, floor, house and room; a line of the underground (十号线) is none.
 _HOUSE = re.compile(
     r"(?:[0-9０-９A-Za-z一二三四五六七八九十百零〇甲乙丙丁]{1,6}\s?"
     r"(?:号楼|号院|单元|幢|栋|座|楼|层|室|户|房|号|#)(?!线)){1,6}(?:[0-9０-９]{1,5}(?![0-9０-９]))?"
     r"|[0-9０-９]{1,4}(?:[-－–—][0-9０-９]{1,5}){1,4}"
 )
+#: Characters of a signature, and its lines, at most.
+SIGNATURE = 1_000
+_SIGNATURE = re.compile(r"\n-- ?(?:\n[^\n]{0,80}){1,12}\Z")
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9.+-]{1,60}/[A-Za-z0-9.+-]{1,60}")
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,5}\Z")
 
@@ -75,28 +81,48 @@ def outward(matter: HotlineMatter, seal: Seal) -> HotlineMatter:
 
 
 def known_of(matter: HotlineMatter) -> tuple[str, ...]:
-    """By what the citizen could be known, as the matter tells it."""
+    """By what the citizen could be known, as the matter tells it; what he calls himself in one place goes in every other."""
     party = matter.party
     said = (party.name, party.unit, party.contact_phone, *(one.value for one in party.contacts))
     found = [word.strip() for word in said if word and len(word.strip()) >= SHORTEST]
-    national = [word.removeprefix("+86") for word in found if word.startswith("+86")]
-    local = [word.partition("@")[0] for word in found if "@" in word]
-    return tuple(dict.fromkeys((*found, *national, *(word for word in local if len(word) > SHORTEST))))
+    mailboxes = [box for word in found if len(box := word.partition("@")[0]) > SHORTEST and "@" in word]
+    return tuple(dict.fromkeys((*found, *mailboxes, *_called(matter))))
+
+
+def _called(matter: HotlineMatter) -> list[str]:
+    """The names that his own words give him."""
+    apart = (one.text for one in matter.messages if one.text not in matter.content)
+    return [
+        text[one.start : one.end]
+        for text in (matter.content, *apart)
+        for one in names(text, ())
+        if one.label == NAME and one.end - one.start >= SHORTEST
+    ]
 
 
 def unnamed(text: str, known: Collection[str]) -> str:
     """The words, with whatever names or leads to the citizen masked."""
-    from normalizer.confidential import masked, names
-
     return masked(text, names(text, known)) if text else text
+
+
+def signature(text: str) -> str:
+    """The end of a mail that is set apart as its signature (RFC 3676 section 4.3), from its delimiter on; nothing if none is.
+
+    Elsewhere one with a telephone number stays with the words; here it must not.
+    """
+    found = _SIGNATURE.search(text[-SIGNATURE:])
+    return found[0] if found else ""
 
 
 def _words(matter: HotlineMatter, known: Collection[str]) -> dict[str, Any]:
     """Title, content, and what else somebody has written."""
-    said = matter.evaluation
+    said, content = matter.evaluation, matter.content
+    for message in matter.messages:
+        if signed := signature(message.text):
+            content = content.replace(signed, "")
     return {
         "title": unnamed(matter.title, known)[:TITLE],
-        "content": unnamed(matter.content, known),
+        "content": unnamed(content, known),
         "answer": matter.answer and unnamed(matter.answer, known),
         "target_unit": matter.target_unit and unnamed(matter.target_unit, known),
         "evaluation": said and said.model_copy(update={"text": unnamed(said.text, known)}),
@@ -120,7 +146,8 @@ def _reasoned(link: Link, known: Collection[str]) -> Link:
 
 def _message(message: MatterMessage, known: Collection[str]) -> MatterMessage:
     """Without what stood below a mail: signatures and quoted headers name him."""
-    text, reason = unnamed(message.text, known), unnamed(message.reason, known)
+    text = unnamed(message.text.removesuffix(signature(message.text)), known)
+    reason = unnamed(message.reason, known)
     return message.model_copy(update={"text": text, "quoted": "", "reason": reason})
 
 

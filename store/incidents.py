@@ -166,5 +166,5 @@ def _citizens(connection: Connection, *which: ColumnElement[bool]) -> int:
 
 
 def _places(document: dict[str, Any]) -> set[str]:
-    """Each once a matter, however often it names them."""
-    return set(place_names(f"{document['title']}\n{document['content']}"))
+    """Each once a matter, however often it names them; none of whoever stays unnamed, who may live there."""
+    return set() if document["confidential"] else set(place_names(f"{document['title']}\n{document['content']}"))

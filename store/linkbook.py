@@ -146,7 +146,7 @@ def _folder(connection: Connection, matter_id: UUID, at: datetime) -> Folder:
     subjects = [matter_id, *(message.message_id for message in matter.messages)]
     about = or_(LINKS.c.subject.in_(subjects), LINKS.c.object == matter_id)
     rows = connection.execute(select(LINKS).where(about).order_by(LINKS.c.sequence)).all()
-    said = tuple(_said(row) for row in without_sealed(connection, matter_id, rows))
+    said = tuple(_said(row) for row in without_sealed(connection, rows))
     belongs = incident_of(connection, matter_id)
     named = {one.subject for one in said} | {one.object for one in said} | {matter_id}
     codes = select(MATTERS.c.id, MATTERS.c.tracking_code).where(MATTERS.c.id.in_(named))
@@ -179,8 +179,8 @@ def _said(row: Row[Any]) -> Said:
 
 
 def _labelled(connection: Connection) -> list[Labelled]:
-    """The last word on every two things, where it is an operator's."""
-    rows = connection.execute(select(LINKS).order_by(LINKS.c.sequence))
+    """The last word on every two things, where it is an operator's; none that puts a sealed matter beside another."""
+    rows = without_sealed(connection, connection.execute(select(LINKS).order_by(LINKS.c.sequence)).all())
     last = {(row.subject, row.object): row for row in rows}
     by_hand = [row for row in last.values() if row.decided_by != RULE]
     firsts = _firsts(connection, {row.object for row in by_hand} | {row.subject for row in by_hand})

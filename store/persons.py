@@ -194,9 +194,13 @@ def components(callers: Iterable[UUID], pairs: Iterable[tuple[UUID, UUID]]) -> d
 def _tell_core(
     connection: Connection, sinks: Collection[str], moved: Mapping[UUID, UUID], cause: UUID, at: datetime
 ) -> None:
-    """Open matters of these callers say who their citizen is now."""
+    """Open matters of these callers say who their citizen is now.
+
+    Not those in which he stays unnamed: told in the same moment as the others, they would be known for his.
+    """
     is_open = [MATTERS.c[name].is_(None) for name in ("answered_at", "closed_at", "withdrawn_at")]
-    recent = (MATTERS.c.caller_id.in_(moved), MATTERS.c.filed_at > at - RETOLD, *is_open)
+    told = (*is_open, MATTERS.c.sealed_at.is_(None))
+    recent = (MATTERS.c.caller_id.in_(moved), MATTERS.c.filed_at > at - RETOLD, *told)
     rows = connection.execute(select(MATTERS).where(*recent).order_by(MATTERS.c.id).with_for_update()).all()
     for row in rows:
         new = {"caller_id": moved[row.caller_id], "revision": row.revision + 1}

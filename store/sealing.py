@@ -109,11 +109,11 @@ def outward_message(
     return replace(kept, message=words), alias(keyring_of(connection), matter_id)
 
 
-def without_sealed(connection: Connection, matter_id: UUID, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+def without_sealed(connection: Connection, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
     """Without the links by which a sealed matter could be put together with another one of the same citizen."""
-    telling = {row.object for row in rows if row.kind in OF_ONE} | {row.subject for row in rows if row.kind in OF_ONE}
-    sealed = sealed_among(connection, telling | {matter_id})
-    return [row for row in rows if row.kind not in OF_ONE or not sealed.keys() & {row.subject, row.object, matter_id}]
+    of_one = [row for row in rows if row.kind in OF_ONE]
+    sealed = sealed_among(connection, {row.subject for row in of_one} | {row.object for row in of_one}).keys()
+    return [row for row in rows if row.kind not in OF_ONE or not sealed & {row.subject, row.object}]
 
 
 def _shut(connection: Connection, payload: Payload, row: Row[Any] | None) -> Payload | None:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from normalizer.model import (
@@ -32,7 +32,7 @@ from normalizer.model import (
     ReplyRoute,
 )
 from normalizer.sealing import Seal, known_of, outward
-from tests.masking import ADDRESS, MAIL, NAME, PHONE, SECRETS, UNIT, WORDS, seen, stand_in
+from tests.masking import ADDRESS, MAIL, NAME, PHONE, SECRETS, UNIT, WORDS, seen
 
 NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 ALIAS, CALLER, MESSAGE = uuid4(), uuid4(), uuid4()
@@ -45,11 +45,6 @@ CONTACTS = tuple(
         (ContactType.APP, "resident-7788"),
     )
 )
-
-
-@pytest.fixture(autouse=True)
-def _names_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in(monkeypatch)
 
 
 def link(reason: str = "") -> Link:
@@ -150,6 +145,21 @@ def test_a_file_keeps_its_id_and_loses_its_name() -> None:
     )
 
 
+SIGNED = {
+    "as programs write it": (f"路灯不亮\n\n-- \n{UNIT}\n010-00000000", "路灯不亮\n"),
+    "without the space": ("路灯不亮\n--\n澜庭", "路灯不亮"),
+    "none": ("路灯不亮\n澜庭", "路灯不亮\n澜庭"),
+    "a dash among the words": ("路灯\n--\n不亮\n" + "x" * 90, "路灯\n--\n不亮\n" + "x" * 90),
+}
+
+
+@pytest.mark.parametrize(("said", "told"), SIGNED.values(), ids=SIGNED.keys())
+def test_a_signature_goes_from_words_and_content(said: str, told: str) -> None:
+    message = matter().messages[0].model_copy(update={"text": said})
+    after = outward(matter(messages=(message,), content=f"{said}\n\n还有", party=Party()), SEAL)
+    assert (after.messages[0].text, after.content) == (told, f"{told}\n\n还有")
+
+
 PLACES = {
     "house, entrance, room": ("解放路18号2号楼3单元402室", "解放路"),
     "building and number": ("阳光花园5栋1203", "阳光花园"),
@@ -180,16 +190,22 @@ def test_what_is_known_otherwise_is_masked_too() -> None:
     assert "阿莲" not in outward(bare, Seal(ALIAS, NOW, known=("阿莲",))).content
 
 
-def test_a_number_is_known_as_it_is_written_at_home_and_a_mailbox_by_its_name() -> None:
-    assert {NAME, UNIT, f"+86{PHONE}", PHONE, MAIL, "ruolan.ouyang", "resident-7788"} <= set(known_of(matter()))
-    assert known_of(matter(party=Party(name="王"))) == (), "one character stands in too many words"
+def test_she_is_known_by_name_number_address_and_mailbox() -> None:
+    assert {NAME, UNIT, f"+86{PHONE}", MAIL, "ruolan.ouyang", "resident-7788"} <= set(known_of(matter()))
+    bare = {"content": "路灯不亮", "messages": ()}
+    assert known_of(matter(party=Party(name="王"), **bare)) == (), "one character stands in too many words"
+
+
+def test_what_she_calls_herself_once_goes_everywhere() -> None:
+    told = outward(matter(party=Party(), title=f"{NAME}举报东湖饭店", content=f"我叫{NAME}，饭店有问题"), SEAL)
+    assert NAME not in told.model_dump_json()
 
 
 def test_that_something_had_left_is_said() -> None:
     assert outward(matter(confidential=False), Seal(ALIAS, NOW, disclosed=True)).previously_disclosed is True
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(st.text(max_size=300), st.text(max_size=100), st.uuids())
 def test_any_words_give_a_document(words: str, name: str, alias: UUID) -> None:
     odd = matter(content=words, title=words[:200], place=Place(text=words or None), party=Party(name=name))

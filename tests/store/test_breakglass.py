@@ -12,17 +12,11 @@ from normalizer.model import HotlineMatter
 from store.errors import IdentitySealed, NobodySuch
 from store.store import Store
 from store.tables import OPENINGS, TRANSITIONS
-from tests.masking import stand_in
 from tests.store.conftest import NOW, run
 from tests.store.test_sealing import filed
 
 SOON = NOW + timedelta(hours=1)
 WHY = "纪委核实，案号7"
-
-
-@pytest.fixture(autouse=True)
-def _names_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in(monkeypatch)
 
 
 @pytest.fixture

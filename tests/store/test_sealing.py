@@ -16,15 +16,10 @@ from store.regroup import Halves, _as_sealed
 from store.sealing import LATE
 from store.store import Store
 from store.tables import EVENTS, MATTERS
-from tests.masking import NAME, seen, stand_in
+from tests.masking import NAME, seen
 from tests.store.conftest import AT_LAST, NOW, amended, due, message, new_matter, run, sender, to_digest
 
-TELLING: dict[str, Any] = {"title": f"{NAME}举报", "content": f"{NAME}举报东湖饭店"}
-
-
-@pytest.fixture(autouse=True)
-def _names_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in(monkeypatch)
+TELLING: dict[str, Any] = {"title": f"{NAME}举报", "content": f"我叫{NAME}，举报东湖饭店"}
 
 
 async def filed(store: Store, said: Message | None = None, **fields: Any) -> HotlineMatter:
@@ -138,7 +133,7 @@ async def test_other_clients_get_what_leaves_and_his_own_app_the_whole(store: St
 
 
 async def test_an_export_holds_the_masked_words_and_an_alias(store: Store) -> None:
-    said = message(f"{NAME}举报东湖饭店", provider_id="9", quoted=NAME)
+    said = message(f"我叫{NAME}，举报东湖饭店", provider_id="9", quoted=NAME)
     matter: HotlineMatter = await filed(store, said, confidential=True)
     links = store.links()
     (written,) = await links.texts([matter.messages[0].message_id], "Li", "to measure", NOW)
@@ -154,3 +149,27 @@ async def test_a_matter_cut_in_two_stays_sealed_in_both(store: Store) -> None:
     halves = _as_sealed(whole, Halves(open_, open_))
     assert halves.stays.confidential and halves.leaves.confidential
     assert _as_sealed(open_, Halves(open_, open_)) == Halves(open_, open_)
+
+
+async def test_a_join_is_not_told_of_a_sealed_matter(store: Store) -> None:
+    """Its event would come in the same moment as those of his other matters."""
+    sealed, open_ = await filed(store, confidential=True), await filed(store)
+    other = await filed(store, message(provider_id="x", sender=sender("other")))
+    await payloads(store)
+    await store.people().join(str(other.caller_id), open_.tracking_code, Word("Li", "why", NOW))
+    told = {one["matter_id"] for one in await payloads(store)}
+    assert told and str(sealed.matter_id) not in told
+    assert (await store.reconcile()).balanced
+
+
+async def test_no_list_puts_a_sealed_matter_beside_another_of_his(store: Store) -> None:
+    sealed, open_, third = await filed(store), await filed(store), await filed(store)
+    links = store.links()
+    await links.join(open_.matter_id, sealed.matter_id, "Li", "the same", NOW)
+    await links.join(third.matter_id, open_.matter_id, "Li", "the same", NOW)
+    assert len(await links.labelled()) == 2 and len((await links.folder(open_.matter_id, NOW)).said) == 2
+    await amended(store, sealed, confidential=True)
+    assert len(await links.labelled()) == 1
+    (said,) = (await links.folder(open_.matter_id, NOW)).said
+    assert said.subject == third.matter_id
+    assert (await links.folder(sealed.matter_id, NOW)).said == ()
