@@ -257,6 +257,33 @@ class Dedupe(Strict):
     """How many messages a node keeps in memory to compare with, the newest; about 1.5 KB each."""
 
 
+class Conduct(Strict):
+    """What is noticed of how somebody writes, and what then waits for a person. Nothing here refuses anybody."""
+
+    hold_minutes: Annotated[float, Field(ge=0, le=1440)] = 60
+    """How long after it came a message waits for a person at most; then it goes on with its flags. 0: nothing waits."""
+    hold_score: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """From which score of a flag on a message waits, and its matter is marked for review."""
+    flag_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    """How long a flag counts."""
+    flood_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """Messages of one caller within a minute, a conversation counted as one: from here on a flag, at five times of it .9."""
+    flood_per_hour: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """The same within an hour."""
+    pieces_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 60
+    """The same within a minute, every piece of a conversation counted."""
+    pieces_per_hour: Annotated[int, Field(ge=1, le=10_000)] = 400
+    """The same within an hour."""
+    copies_per_minute: Annotated[int, Field(ge=2, le=10_000)] = 6
+    """The very same words of one caller within a minute."""
+    copies_per_hour: Annotated[int, Field(ge=2, le=10_000)] = 20
+    """The same within an hour, where they do not ask for what is owed to him."""
+    calls_per_hour: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """Calls of one caller that operators took within an hour, those about what is owed to him aside."""
+    repeats_30d: Annotated[int, Field(ge=1, le=10_000)] = 3
+    """How often somebody asks again within 30 days about what was answered, with nothing new."""
+
+
 class Empty(Strict):
     """A section without settings in this version."""
 
@@ -273,7 +300,7 @@ class Config(Strict):
     triage: Empty = Empty()
     dedupe: Dedupe = Dedupe()
     replies: RepliesSettings = RepliesSettings()
-    conduct: Empty = Empty()
+    conduct: Conduct = Conduct()
     retention: Empty = Empty()
     console: Empty = Empty()
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from sqlalchemy.engine import make_url
 
-from gateway import identity, linking, people
+from gateway import held, identity, linking, people
 from gateway.config import Config
 from gateway.parked import retry
 from gateway.rebuild import rebuild
@@ -78,6 +78,8 @@ async def _answer(node: Node, reader: asyncio.StreamReader, writer: asyncio.Stre
             node.ring_handoffs()
         elif asked["do"] in identity.ASKED:
             tell(**await identity.do(node.store, asked, node.clock()))
+        elif asked["do"] in held.ASKED:
+            tell(**await held.do(node.store, asked, node.clock(), node.config.conduct, node.metrics))
         elif asked["do"] == "rebuild":
             begin = datetime.fromisoformat(asked["since"])
             rebuilt = await rebuild(node.store, begin, lambda done, of: tell(done=done, of=of))

@@ -24,6 +24,7 @@ from gateway.clock import Clock, now
 from gateway.config import Config
 from gateway.door import Door
 from gateway.handoff import Handoff
+from gateway.judging import judging_of
 from gateway.looking import Looking, looking_of
 from gateway.metrics import Metrics
 from gateway.offload import SECONDS, Offload
@@ -316,6 +317,7 @@ def build_pipeline(
         settle_seconds=config.dedupe.settle_seconds,
         acknowledge=config.replies.acknowledge,
         looking=looking or looking_of(config, store, clock),
+        judging=judging_of(config.conduct, channels),
     )
 
 

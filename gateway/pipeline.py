@@ -20,6 +20,7 @@ from channels.errors import Malformed
 from dedupe.sameness import Looks
 from gateway.clock import Clock
 from gateway.filing import Fresh, Habits, decide
+from gateway.judging import Judging
 from gateway.looking import Looking
 from gateway.metrics import Metrics
 from gateway.offload import Offload, OwnFault
@@ -27,6 +28,7 @@ from normalizer.cues import codes_in
 from normalizer.ids import derived, derived_number
 from normalizer.model import ContactType, KeptMessage, Notice, Outcome
 from normalizer.tracking import NUMBERS, tracking_code
+from store.conduct import SetAside
 from store.errors import StoreUnavailable, Superseded
 from store.messages import Unpacking
 from store.store import Store
@@ -60,11 +62,13 @@ class Pipeline:
         settle_seconds: float = 0,
         acknowledge: bool = False,
         looking: Looking | None = None,
+        judging: Judging | None = None,
     ) -> None:
         self._store, self._channels = store, channels
         self._clock, self._metrics, self._zone = clock, metrics, zone
         self._offload, self._filed, self._retry_seconds = offload, filed, retry_seconds
         self._settle_seconds, self._acknowledge, self._looking = settle_seconds, acknowledge, looking
+        self._judging = judging
         texting = (name for name, channel in channels.items() if ContactType.PHONE in channel.reaches)
         self._codes_by = next(texting, None)
         self._under_way: dict[Stage, dict[int, Work]] = {stage: {} for stage in Stage}
@@ -158,16 +162,22 @@ class Pipeline:
         channel = self._channel(kept.channel)
         sight, looks = await self._looking.look(fields, kept) if self._looking else (None, None)
         decision = partial(decide, kept, fields, self._fresh(kept, work.attempts), self._habits(channel, looks))
-        filing = await self._store.file_matter(
-            work,
-            kept,
-            decision,
-            self._clock(),
-            sight=sight,
-            codes=(*fields.cues.codes, *codes_in(kept.message.title or "")),
-            ride_seconds=getattr(channel, "ride_seconds", 0),
-            identifies=channel.identifies,
-        )
+        try:
+            filing = await self._store.file_matter(
+                work,
+                kept,
+                decision,
+                self._clock(),
+                sight=sight,
+                codes=(*fields.cues.codes, *codes_in(kept.message.title or "")),
+                ride_seconds=getattr(channel, "ride_seconds", 0),
+                identifies=channel.identifies,
+                judge=self._judging.of(kept, fields) if self._judging else None,
+            )
+        except SetAside as aside:
+            await self._store.set_aside(work, kept, aside, self._clock())
+            self._bells[Stage.DIGEST].set()  # what was held may go on
+            return
         self._metrics.outcomes.labels(kept.channel, filing.verdict.outcome).inc()
         self._metrics.pipeline_seconds.observe((self._clock() - kept.received_at).total_seconds())
         self._bells[Stage.DIGEST].set()  # the next message of this sender may go

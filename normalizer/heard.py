@@ -47,3 +47,7 @@ class Judged:
     immediate: bool = False
     #: A person should look at the matter.
     review: bool = False
+
+
+#: A message of which nothing is noticed.
+NOTHING = Judged()

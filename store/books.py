@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 
 from normalizer.model import Outcome
 from store.events import GOING, WAITING, undelivered_before
-from store.tables import ENVELOPES, EVENTS, MATTERS, MESSAGES, UNPACKED, WORK
+from store.tables import ENVELOPES, EVENTS, HOLDS, MATTERS, MESSAGES, UNPACKED, WORK
 from store.values import Books, Receipt, Stage
 
 #: Offending rows named at most; the first tell enough.
@@ -32,7 +32,7 @@ def reconcile(connection: Connection, since: datetime | None = None) -> Books:
         pending=pending,
         unpacked=_count(connection, _of(recent, UNPACKED.c.envelope_id, UNPACKED)),
         messages=_count(connection, _of(recent, MESSAGES.c.envelope_id, MESSAGES)),
-        held=0,
+        held=_count(connection, _held(recent)),
         outcomes=_outcomes(connection, recent),
         events=_events(connection, since),
         offending=list(_offending(connection, recent, since)),
@@ -45,6 +45,16 @@ def _count(connection: Connection, query: Select[Any]) -> int:
 
 def _of(recent: ColumnElement[bool], envelope_id: Any, table: Any) -> Select[Any]:
     return select(envelope_id).select_from(table.join(ENVELOPES, ENVELOPES.c.id == envelope_id)).where(recent)
+
+
+def _held(recent: ColumnElement[bool]) -> Select[Any]:
+    """Messages that wait for a person, and those of the same sender behind them."""
+    standing = HOLDS.join(MESSAGES, MESSAGES.c.id == HOLDS.c.message_id)
+    return (
+        select(HOLDS.c.message_id)
+        .select_from(standing.join(ENVELOPES, ENVELOPES.c.id == MESSAGES.c.envelope_id))
+        .where(recent, HOLDS.c.over_at.is_(None), MESSAGES.c.outcome.is_(None))
+    )
 
 
 def _outcomes(connection: Connection, recent: ColumnElement[bool]) -> dict[str, int]:

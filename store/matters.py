@@ -22,6 +22,7 @@ from normalizer.model import (
 from normalizer.reply import stepped_at
 from store.alike import recall_alike
 from store.codes import given_back, send_code
+from store.conduct import judged, words_mark, write_conduct
 from store.documents import amend_matter, insert_matter, lock_matter, replace_document
 from store.doors import recipient, reopen, shut
 from store.events import extend_event, owe_event
@@ -70,12 +71,14 @@ def file_matter(
     past = recalled(connection, desk.keyring, reading, person)
     past = replace(past, confirmed=given.proof is not None) if given else past
     filing = decide(person.id, past, lambda matter_id: own_matter(connection, matter_id, person, past))
+    filing = judged(connection, desk.keyring, work, reading, person, past, filing, at)
     settled = {
         "caller_id": person.caller_id,
         "matter_id": filing.verdict.matter_id or (filing.matter and filing.matter.matter_id),
         "outcome": filing.verdict.outcome,
         "reason": filing.verdict.reason,
         "settled_at": at,
+        "words_mark": words_mark(desk.keyring, kept.message),
     }
     connection.execute(update(MESSAGES).where(MESSAGES.c.id == kept.id).values(settled))
     if filing.event_type is not None:
@@ -92,6 +95,7 @@ def file_matter(
     if kept.message.sender.type is ContactType.PHONE:
         _mind_the_door(connection, desk.keyring, kept, filing.verdict)
     record(connection, kept.id, filing.verdict.outcome, filing.verdict.reason, at)
+    write_conduct(connection, desk.keyring, work, reading, filing, person.caller_id, at)
     if reading.sight is not None and filing.verdict.outcome in COMPARED:
         write_fingerprint(connection, kept.id, person.caller_id, kept.received_at, reading.sight.fingerprint)
     return filing

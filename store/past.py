@@ -27,6 +27,7 @@ from store.messages import provider_mark
 from store.persons import Person, contact_mark
 from store.tables import CONTACTS, ENVELOPES, MATTERS, MESSAGES
 from store.threads import Thread, thread_of
+from store.values import Judge
 
 HISTORY = timedelta(days=30)
 #: How far back a call is looked for to which a message may belong, and the kind of channel that tells of calls.
@@ -56,6 +57,8 @@ class Reading:
     codes: tuple[str, ...] = ()
     #: How it is compared with earlier ones; None: it is not.
     sight: Sight | None = None
+    #: How its conduct is judged; None: it is not.
+    judge: Judge | None = None
 
 
 def recall(connection: Connection, keyring: Keyring, reading: Reading, person: Person) -> Past:

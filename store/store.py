@@ -14,6 +14,7 @@ from normalizer.model import Envelope, HotlineMatter, Kept, KeptMessage, Outcome
 from normalizer.reply import Outgoing
 from store import (
     books,
+    conduct,
     dossiers,
     envelopes,
     events,
@@ -35,6 +36,7 @@ from store.envelopes import StateWrite
 from store.files import Files, open_files
 from store.fingerprints import Fingerprints
 from store.group import GroupCommit
+from store.holdbook import HoldBook
 from store.identities import IdentityBox
 from store.keeping import Keeping
 from store.keys import Keyring
@@ -55,7 +57,7 @@ from store.tokens import reply_of
 from store.transactions import Database
 from store.updates import Compose, Told, Update
 from store.uploads import Uploads
-from store.values import Books, Decide, Filing, ParkedEvent, Receipt, Replayable, Stage, Work
+from store.values import Books, Decide, Filing, Judge, ParkedEvent, Receipt, Replayable, Stage, Work
 
 #: How long somebody who asks from outside waits for a database that does not answer, seconds.
 ASKING_SECONDS = 4.0
@@ -223,16 +225,25 @@ class Store:
         sight: Sight | None = None,
         ride_seconds: float = 0,
         identifies: bool = False,
+        judge: Judge | None = None,
     ) -> Filing:
         """Decide under the caller's lock and write matter, outcome, event and replies.
 
         ``codes``: tracking codes in the words. ``sight``: how it is compared with earlier ones. ``ride_seconds``: how long
         a reply is left to the acknowledgement that it may ride on. ``identifies``: the channel can be asked whose the
-        sender is. Raise Superseded, StoreUnavailable.
+        sender is. ``judge``: how its conduct is judged. Raise Superseded, StoreUnavailable, and SetAside when it must wait.
         """
         desk = Desk(self._keyring, self._membership.id, self._sinks, ride_seconds, identifies)
+        reading = Reading(kept, codes, sight, judge)
         return await self._database.write(
-            lambda connection: matters.file_matter(connection, desk, work, Reading(kept, codes, sight), decide, at)
+            lambda connection: matters.file_matter(connection, desk, work, reading, decide, at)
+        )
+
+    async def set_aside(self, work: Work, kept: KeptMessage, aside: conduct.SetAside, at: datetime) -> None:
+        """Let a message wait for a person, or after what waits for one; see :func:`store.conduct.set_aside`."""
+        node_id = self._membership.id
+        await self._database.write(
+            lambda connection: conduct.set_aside(connection, self._keyring, node_id, work, kept, aside, at)
         )
 
     async def gather(self, work: Work, kept: KeptMessage, at: datetime) -> Gathered | None:
@@ -307,6 +318,10 @@ class Store:
     def breakglass(self) -> BreakGlass:
         """Who may see whom that stays unnamed."""
         return BreakGlass(self._database)
+
+    def holds(self) -> HoldBook:
+        """What waits for a person."""
+        return HoldBook(self._database, self._keyring)
 
     def uploads(self) -> Uploads:
         """What API clients uploaded."""

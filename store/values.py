@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from normalizer.heard import NOTHING, Judged, Recent
 from normalizer.model import Attachment, Contact, Joining, Past, Verdict
 from normalizer.model import HotlineMatter as Matter
 from normalizer.reply import Outgoing, ReplyKind
@@ -102,6 +103,8 @@ class Filing:
     joining: Joining | None = None
     #: The code that he asks for.
     asking: Asking | None = None
+    #: What was noticed of the message's conduct.
+    judged: Judged = NOTHING
 
 
 OpenFile = Callable[[UUID], Matter | None]
@@ -109,6 +112,16 @@ OpenFile = Callable[[UUID], Matter | None]
 
 Decide = Callable[[UUID, Past, OpenFile], Filing]
 """From the caller's id and past to what is to be written; pure and quick: it runs under the caller's lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """How a message's conduct is judged."""
+
+    #: From how he has been writing, his past and what was decided to what follows; pure and quick.
+    judge: Callable[[Recent, Past, Filing], Judged]
+    #: How long a flag counts.
+    flags_last: timedelta
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from sqlmodel import SQLModel
 
 from store.tables.base import table
+from store.tables.conduct import FlagRow, HoldRow
 from store.tables.intake import BindingRow, EnvelopeRow, MessageRow, SenderRow, TransitionRow, UnpackedRow, WorkRow
 from store.tables.matters import EventRow, FingerprintRow, IncidentRow, LinkRow, MatterRow, UpdateRow
 from store.tables.nodes import ChannelStateRow, LeadRow, NodeRow
@@ -26,6 +27,7 @@ MATTERS, EVENTS, UPDATES, LINKS = table(MatterRow), table(EventRow), table(Updat
 INCIDENTS, FINGERPRINTS = table(IncidentRow), table(FingerprintRow)
 REPLIES, WINDOWS, UNREACHABLE, MEDIA = table(ReplyRow), table(WindowRow), table(UnreachableRow), table(MediaRow)
 FILES, UPLOADS = table(FileRow), table(UploadRow)
+HOLDS, FLAGS = table(HoldRow), table(FlagRow)
 NODES, LEADS, CHANNEL_STATE = table(NodeRow), table(LeadRow), table(ChannelStateRow)
 
 __all__ = [
@@ -38,6 +40,8 @@ __all__ = [
     "EVENTS",
     "FILES",
     "FINGERPRINTS",
+    "FLAGS",
+    "HOLDS",
     "IDENTITIES",
     "INCIDENTS",
     "JOINS",

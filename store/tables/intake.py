@@ -109,6 +109,8 @@ class MessageRow(SQLModel, table=True):
     part_mark: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
     #: Place in the order of its sender: taken while the sender's row is locked.
     sender_position: int | None = Field(default=None, sa_column=Column(BigInteger))
+    #: Mark of the words, whoever says them; None: there are none, or it is not filed yet.
+    words_mark: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
     channel: str
     account: str
     received_at: datetime
