@@ -88,7 +88,8 @@ def answers() -> Iterator[tuple[str, int, str, Any, Any]]:
     for half, text, written, words, at, precision in cases("times"):
         when = occurred(text, datetime.fromisoformat(written).replace(tzinfo=CITY), CITY)
         yield "time", half, text, at and [at, precision], when and [when.at.strftime("%Y-%m-%dT%H:%M"), when.precision]
-        yield "time in words", half, text, words, when and text[slice(*when.span)]
+        if words != "":
+            yield "time in words", half, text, words, when and text[slice(*when.span)]
     for half, text, target, kind, unit in cases("bodies"):
         body, party = target_unit(text), speaks_for(text, None, None)
         yield "unit", half, text, target, body and body.name

@@ -46,8 +46,11 @@ _NO_NAMES = frozenset(
 )
 #: A road, an estate or a market that bears the name of a division: 章丘路, 开平市场.
 _BEARS = re.compile(
-    "[0-9一二三四五六七八九十东西南北中]?(?:路|街|大街|大道|巷|胡同|小区|花园|家园|大厦|广场|桥|大桥|商城|酒店|宾馆|饭店|站|人|菜)|场(?![部镇])"
+    "[0-9一二三四五六七八九十东西南北中]?(?:路|街|大街|大道|巷|胡同|小区|花园|家园|大厦|广场|桥|大桥|商城|酒店|宾馆|饭店|站|人|菜)|场(?![部镇])|.{0,4}(?:小学|中学|医院|学校|[一二三四五六七八九十]中|大学(?!城)|分局|支行|店)"
 )
+
+
+_MARKET = re.compile("场(?![部镇])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ def _found(text: str, city: str) -> list[tuple[str, ...]]:
     for position, start, end in index.automaton.find_matches_as_indexes(text):
         name = index.names[position]
         codes = index.full.get(name) or index.short[name]
-        if _BEARS.match(text, end):
+        if (_MARKET if name in index.full else _BEARS).match(text, end):
             continue
         if name not in index.full:
             codes = _meant(codes, city, follows=start == last)

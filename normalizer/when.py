@@ -101,7 +101,9 @@ def _told_otherwise(match: re.Match[str], before: str, rest: str) -> bool:
         return True
     if match["period_only"] and (RECURS.search(before) or rest.startswith(OPEN)):
         return True
-    return bool(DEADLINE.match(rest)) or before.endswith(("每", "每个", "下个", "下"))
+    return bool(DEADLINE.match(rest)) or before.endswith(
+        ("每", "每年", "每个", "下个", "下", "号", "》", "》（", "》(", "令")
+    )
 
 
 def _read(match: re.Match[str], clock: _Clock, rest: str) -> When | None:

@@ -216,7 +216,7 @@ def _lettered(text: str, sign: int, end: int, bound: int) -> int | None:
     if end - sign > 1:
         return sign
     letters = LETTERS.search(text, max(bound, sign - 3), sign)
-    return letters.start() if letters else None
+    return letters.start() if letters and letters.start() == bound else None
 
 
 def _before_figure(text: str, start: int, sign: int) -> int | None:
