@@ -22,11 +22,13 @@ from normalizer.party_words import (
     I_AM,
     LEXICON,
     MARKS,
+    ON_STREET,
     OURSELVES,
     OWN_BEHIND,
     PLACE,
     REPORTED,
     ROUTE,
+    SHOPS,
     STOPS_TO,
     TOLD,
     UNLESS,
@@ -107,7 +109,7 @@ def _begins(text: str, sign: int, end: int, start: int) -> int | None:
         start += 1
     if sign - start > 4 and (address := AT.match(text, start, sign)):
         start = address.end()
-    if text[end - 1] in _SHOPS and (street := _ON_STREET.match(text, start, sign)):
+    if text[end - 1] in SHOPS and (street := ON_STREET.match(text, start, sign)):
         start = street.end()
     name = text[start:sign]
     if not name or COMMON.match(name) or HOTLINE.search(text[start:end]):

@@ -35,7 +35,7 @@ UNLESS = {
 #: An address before a name: 5栋1楼红叶超市.
 AT = re.compile("[^\\W_]{0,20}[0-9一二三四五六七八九十](?:号楼|栋|幢|座|楼|层|单元|号)(?=.{2})")
 #: What a shop ends with: the street before it is no part of its name, as it is of a school's.
-_SHOPS, _ON_STREET = frozenset("店馆厅吧V"), re.compile("[^\\W_]{1,6}(?:路|街|巷|广场|小区|村)(?=.{2})")
+SHOPS, ON_STREET = frozenset("店馆厅吧V"), re.compile("[^\\W_]{1,6}(?:路|街|巷|广场|小区|村)(?=.{2})")
 #: A branch behind the name of the whole.
 BRANCH = re.compile("[^\\W\\d_]{2,6}分公司|[^\\W\\d_]{0,5}(?:支行|分行)")
 #: Words that are part of no name: it begins behind them.

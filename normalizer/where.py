@@ -45,6 +45,11 @@ __all__ = ["READ", "Part", "Where", "division", "where"]
 READ = 2_000
 
 
+#: Looked up once: a member of an enumeration is asked for by name at every use otherwise.
+_DIVISION, _TOWN, _VILLAGE, _ROAD = Part.DIVISION, Part.TOWN, Part.VILLAGE, Part.ROAD
+_STATION, _BUILDING = Part.STATION, Part.BUILDING
+
+
 @dataclass(frozen=True, slots=True)
 class Where:
     """A place in the words."""
@@ -89,7 +94,7 @@ def _lexicon() -> _Lexicon:
     words = [*sorted(parts, key=lambda word: parts[word]), *(name for name in country if name not in parts)]
     stops, kept = (sum(part <= limit for part in parts.values()) for limit in (Part.STOP, Part.KEEP))
     automaton = AhoCorasick(words, matchkind=MatchKind.LeftmostLongest)
-    return _Lexicon(automaton, tuple(parts.get(word, Part.DIVISION) for word in words), stops, kept, len(parts))
+    return _Lexicon(automaton, tuple(parts.get(word, _DIVISION) for word in words), stops, kept, len(parts))
 
 
 def where(text: str) -> Where | None:
@@ -143,7 +148,7 @@ def _within_name(text: str, matches: list[tuple[int, int, int]], place: int, lex
     if place + 1 == len(matches) or matches[place + 1][1] != end or not BEFORE_ROAD[lexicon.parts[index]]:
         return False
     road = lexicon.parts[matches[place + 1][0]]
-    return (road is Part.ROAD or road is Part.TOWN) and text[end : end + 2] not in BY_ROAD
+    return (road is _ROAD or road is _TOWN) and text[end : end + 2] not in BY_ROAD
 
 
 def _stopped(text: str, matches: list[tuple[int, int, int]], place: int, lexicon: _Lexicon) -> int:
@@ -157,7 +162,7 @@ def _stopped(text: str, matches: list[tuple[int, int, int]], place: int, lexicon
 
 def _goes_on(text: str, part: Part, start: int, end: int) -> _Chain | None:
     """A word without a name of its own behind a part of an address: 槐村社区, 恒隆广场地铁站."""
-    if WITHOUT_NAME[part] or (part is Part.ROAD and end - start > 1):
+    if WITHOUT_NAME[part] or (part is _ROAD and end - start > 1):
         return _completed(text, _Chain(start, end, part, 0.5, RULES[part]))
     return None
 
@@ -168,12 +173,12 @@ def _part(text: str, part: Part, sign: int, end: int, bound: int) -> _Chain | No
     if start is None:
         return None
     rule = RULES[part]
-    if part is Part.STATION:
+    if part is _STATION:
         start, rule = _line(text, start, end)
     weight = WEIGHTS[part]
-    if part is Part.STATION and rule != "place.metro" and end - sign == 1:
+    if part is _STATION and rule != "place.metro" and end - sign == 1:
         weight = 1
-    elif part is Part.DIVISION and text[end - 1] in "市省州盟":
+    elif part is _DIVISION and text[end - 1] in "市省州盟":
         weight = 0.3
     if IS_BODY[part] and BODY.match(text, end):
         return _Chain(start, end, part, 0, rule)
@@ -182,9 +187,9 @@ def _part(text: str, part: Part, sign: int, end: int, bound: int) -> _Chain | No
 
 def _completed(text: str, chain: _Chain) -> _Chain:
     """A part of an address with its numbers and what stands beside it."""
-    if chain.part is not Part.DIVISION and (numbers := NUMBERS.match(text, chain.end)):
+    if chain.part is not _DIVISION and (numbers := NUMBERS.match(text, chain.end)):
         chain.end, chain.weight = numbers.end(), chain.weight + 1.5 + min(len(numbers[0]), 8) / 8
-        chain.rule = chain.rule if chain.part is Part.STATION else "place.address"
+        chain.rule = chain.rule if chain.part is _STATION else "place.address"
     if beside := BESIDE.match(text, chain.end):
         chain.end, chain.weight = beside.end(), chain.weight + 0.5
         chain.closed = beside[0].endswith(NEAR)
@@ -193,7 +198,7 @@ def _completed(text: str, chain: _Chain) -> _Chain:
 
 def _begins(text: str, part: Part, sign: int, end: int, bound: int) -> int | None:
     """Where the name begins that ends at a sign; None where there is no name."""
-    if part is Part.DIVISION:
+    if part is _DIVISION:
         return _lettered(text, sign, end, bound)
     longest, otherwise = LENGTHS[part]
     start = max(bound, sign - longest)
@@ -201,13 +206,13 @@ def _begins(text: str, part: Part, sign: int, end: int, bound: int) -> int | Non
         start = sign - otherwise
     if sign - start > 2 and (lead := LEAD.match(text, start, sign)):
         start = lead.end()
-    if part is Part.BUILDING:
+    if part is _BUILDING:
         return _before_figure(text, start, sign)
     name = text[start:sign]
-    least = 1 if part is Part.VILLAGE or part is Part.TOWN or name.isascii() else 2
-    if part is Part.ROAD and text[sign] in "国省县高":
+    least = 1 if part is _VILLAGE or part is _TOWN or name.isascii() else 2
+    if part is _ROAD and text[sign] in "国省县高":
         return start
-    common = COMMON_ROADS if part is Part.ROAD else COMMON
+    common = COMMON_ROADS if part is _ROAD else COMMON
     return None if len(name) < least or common.match(name) else start
 
 
@@ -233,17 +238,17 @@ def _line(text: str, start: int, end: int) -> tuple[int, str]:
     line = LINE.search(text[max(0, start - 10) : start])
     if line or "号线" in text[start:end] or "地铁" in text[start:end]:
         return start - len(line[0]) if line else start, "place.metro"
-    return start, RULES[Part.STATION]
+    return start, RULES[_STATION]
 
 
 def _join(text: str, chains: list[_Chain], found: _Chain) -> None:
     """Put a part behind the address before it, where it goes on; otherwise it begins one."""
     last = chains[-1] if chains and not chains[-1].closed else None
     gap = text[last.end : found.start] if last and found.start - last.end < 2 else None
-    if last and gap is not None and found.weight and (not gap or (gap in " ，," and last.part <= Part.TOWN)):
+    if last and gap is not None and found.weight and (not gap or (gap in " ，," and last.part <= _TOWN)):
         last.weight += found.weight
         last.rule = found.rule
-    elif last and gap in AND and last.part is found.part is Part.ROAD and _crosses(text, found):
+    elif last and gap in AND and last.part is found.part is _ROAD and _crosses(text, found):
         last.weight += found.weight + 1
         last.rule = "place.crossing"
     else:
