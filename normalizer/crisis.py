@@ -25,6 +25,8 @@ _OUTRIGHT = AhoCorasick(words.EXPLICIT_ANCHORS.split())
 _HINTED = AhoCorasick(words.INDIRECT_ANCHORS.split())
 #: What the strokes of despair are worth together: three for a heavy one, one for a light one.
 _ENOUGH = 5
+#: Characters of a message that says nothing else, for which the heavy stroke is enough, or with one light one.
+_TERSE, _BRIEF = 14, 40
 _HEAVY = AhoCorasick(words.HEAVY.split())
 _LIGHT = AhoCorasick(words.LIGHT.split())
 #: Told by somebody else: 保安说让我去跳楼.
@@ -102,7 +104,8 @@ def _despair(folded: str) -> Crisis | None:
     if not heavy:
         return None
     light = {found for found, _, _ in _LIGHT.find_matches_as_indexes(folded)}
-    if 3 * len({found for found, _, _ in heavy}) + len(light) < _ENOUGH or _against(folded):
+    enough = _ENOUGH - (len(folded) <= _BRIEF) - (len(folded) <= _TERSE)
+    if 3 * len({found for found, _, _ in heavy}) + len(light) < enough or _against(folded):
         return None
     return Crisis((heavy[0][1], heavy[-1][2]), "crisis.despair", explicit=False)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from ahocorasick_rs import AhoCorasick
@@ -23,12 +23,16 @@ from normalizer.sentences import ends, fold
 
 #: Evidence that an alarm needs; an event as seen counts two, named only one.
 _NEEDED = 3
+#: The most that signs of now and cries for help add.
+_PRESENT = 3
 #: Characters up to which a text is a title or a cry, a short message, no letter.
 _CRY, _SHORT, _LETTER = 14, 70, 160
 #: Characters before and after an event that are about it.
 _BEFORE, _AFTER = 60, 40
 #: Characters between an event and a cry for help in a letter.
 _NEAR = 200
+#: Kinds and sentences that are read, and characters of a sentence: whoever is in danger has no time for more.
+_PIECES, _SENTENCE = 10, 160
 #: Places of one kind in one sentence that are read.
 _PLACES = 3
 #: Characters before an event, in its clause, in which a fear of it stands.
@@ -42,9 +46,10 @@ _KINDS = tuple(tuple(kind for kind, event in enumerate(EVENTS) if anchor in even
 _FINDER = AhoCorasick([*_ANCHORS, *signs.CRY_ANCHORS.split()])
 
 
-#: A fire that is seen itself, not only its smoke, and how far smoke alone comes later.
-_BURNS = re.compile("[火烧燃]|fire|burn")
+#: The thing itself, not only what comes of it, which comes so much later in the order of kinds.
+_ITSELF = {"fire": re.compile("[火烧燃]|fire|burn"), "collapse": re.compile("[塌垮坍倒]|滑坡|泥石流|collapse")}
 _LATER = 8
+_Told = tuple[int, int, tuple[int, ...]]
 _VIVID = 3
 #: Clues, what they are worth together, and with signs of now: what a scene needs.
 _CLUES_NEEDED, _SCENE, _SCENE_NEEDED = 2, 4, 5
@@ -74,6 +79,9 @@ _OWNERS = tuple(
     for clue in _CLUE_WORDS
 )
 _CLUES = AhoCorasick(_CLUE_WORDS)
+_CRIES = AhoCorasick(signs.CRY_ANCHORS.split())
+#: Characters before a cry that tell what it is about.
+_TOLD = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +122,17 @@ def alarm(text: str) -> Alarm | None:
     live = [place for place in _places(folded) if _lives(folded, place)]
     if live:
         return _named(live)
-    return _seen(folded) if len(folded) <= _LETTER else None
+    return _seen(folded) if len(folded) <= _LETTER else _cried(folded)
+
+
+def _cried(folded: str) -> Alarm | None:
+    """The alarm of a letter that cries for help: what stands before the cry, read as a message of its own."""
+    for _, start, end in _CRIES.find_matches_as_indexes(folded)[:_PLACES]:
+        if signs.CRY.search(folded, max(0, start - _CRY), end + _CRY):
+            begins = max(0, start - _TOLD)
+            found = _seen(folded[begins : end + _AFTER])
+            return found and replace(found, span=(found.span[0] + begins, found.span[1] + begins))
+    return None
 
 
 def _named(live: list[_Place]) -> Alarm:
@@ -128,35 +146,51 @@ def _named(live: list[_Place]) -> Alarm:
 
 
 def _rank(place: _Place) -> int:
-    """The order of kinds; smoke is where a car crashed too."""
+    """The order of kinds; smoke and people under something are where a car crashed too."""
     number = EVENTS.index(place.event)
-    return number + _LATER if place.event.what == "fire" and not _BURNS.search(place.words) else number
+    itself = _ITSELF.get(place.event.what)
+    return number + _LATER if itself and not itself.search(place.words) else number
 
 
 def _places(folded: str) -> Iterator[_Place]:
-    """Where events stand, kind by kind; in a letter only near a cry for help."""
+    """Where events stand, kind by kind; in a letter only near a cry for help, the nearest of them."""
     hits = _FINDER.find_matches_as_indexes(folded, overlapping=True)
     told = [(start, end, _KINDS[anchor]) for anchor, start, end in hits if anchor < len(_KINDS)]
     if len(folded) > _LETTER:
         cries = [start for anchor, start, _ in hits if anchor >= len(_KINDS)]
-        told = [one for one in told if any(-_NEAR < cry - one[0] < _NEAR for cry in cries)]
-    if not told:
-        return
-    marks, pieces = ends(folded), dict[tuple[int, int], tuple[int, int]]()
+        told = _near(told, cries)
+    if told:
+        marks = ends(folded)
+        for (kind, sentence), anchors in sorted(_pieces(told, marks).items()):
+            opens = marks[sentence - 1] + 1 if sentence else 0
+            yield from _in_sentence(EVENTS[kind], folded, (opens, marks[sentence]), anchors)
+
+
+def _near(told: list[_Told], cries: list[int]) -> list[_Told]:
+    """The anchors near the first cries for help, the nearest first."""
+    aside = (
+        (min((abs(start - cry) for cry in cries[:_PLACES]), default=_NEAR), start, end, kinds)
+        for start, end, kinds in told
+    )
+    return [(start, end, kinds) for _, start, end, kinds in sorted(one for one in aside if one[0] < _NEAR)]
+
+
+def _pieces(told: list[_Told], marks: list[int]) -> dict[tuple[int, int], tuple[int, int]]:
+    """By kind and sentence, from where to where its anchors stand; of so many kinds and sentences."""
+    pieces: dict[tuple[int, int], tuple[int, int]] = {}
     for start, end, kinds in told:
         sentence = bisect_left(marks, start)
         for kind in kinds:
             first, last = pieces.get((kind, sentence), (start, end))
-            pieces[kind, sentence] = (min(first, start), max(last, end))
-    for (kind, sentence), (first, last) in sorted(pieces.items()):
-        opens = marks[sentence - 1] + 1 if sentence else 0
-        yield from _in_sentence(EVENTS[kind], folded, (opens, marks[sentence]), (first, last))
+            if (kind, sentence) in pieces or len(pieces) < _PIECES:
+                pieces[kind, sentence] = (min(first, start), max(last, end))
+    return pieces
 
 
 def _in_sentence(event: Event, folded: str, sentence: tuple[int, int], anchors: tuple[int, int]) -> Iterator[_Place]:
     """The event where somebody saw it; where nobody did, where it is named."""
     opens, closes = sentence
-    start, end = max(opens, anchors[0] - _AFTER), min(closes, anchors[1] + _AFTER)
+    start, end = max(opens, anchors[0] - _AFTER), min(closes, anchors[1] + _AFTER, anchors[0] + _SENTENCE)
     places = 0
     for words, seen in ((event.seen, True), (event.named, False)):
         for found in islice(words.finditer(folded, start, end), _PLACES):
@@ -194,20 +228,27 @@ def _dead(before: str, clause: str, words: str, after: str) -> bool:
 
 def _evidence(folded: str, place: _Place, sentence: str, around: str) -> int:
     """What speaks for a live event, and what against it."""
-    cries, now = bool(signs.CRY.search(around)), bool(signs.NOW.search(around))
     length = len(folded)
-    evidence = (2 if place.seen else 1) + 2 * cries + now
     short = length <= _SHORT
     scope = folded if short else sentence if length <= _LETTER else around
-    complains = bool(signs.COMPLAINS.search(folded if length <= _LETTER else around))
-    if short and not complains:
+    evidence = 2 if place.seen else 1
+    if signs.COMPLAINS.search(folded if length <= _LETTER else around):
+        evidence -= 1
+    elif short:
         evidence += 2 if length <= _CRY else 1
-    evidence -= complains + (length > _LETTER) + 2 * (short and bool(signs.NOTHING.search(folded)))
-    evidence -= 3 * bool(signs.OVER.search(scope)) + 2 * bool(signs.MAYBE_OVER.search(scope))
-    evidence -= 2 * bool(signs.HABIT.search(sentence)) + 2 * bool(signs.GENERAL.search(scope))
+    evidence -= length > _LETTER
+    evidence -= 3 * bool(signs.OVER.search(scope) or signs.HEARSAY.search(scope)) + 2 * bool(
+        signs.GENERAL.search(scope)
+    )
+    if evidence + _PRESENT < _NEEDED:
+        return evidence
+    evidence -= 2 * (bool(signs.MAYBE_OVER.search(scope)) + bool(signs.HABIT.search(sentence)))
+    evidence -= 2 * (short and bool(signs.NOTHING.search(folded)))
     said = not place.seen or place.event.line == "110"
-    evidence -= 3 * bool(signs.HEARSAY.search(scope if short else around))
-    return evidence - 2 * (said and bool(signs.SAID.search(folded[place.opens : place.start])))
+    evidence -= 2 * (said and bool(signs.SAID.search(folded[max(place.opens, place.start - _BEFORE) : place.start])))
+    if evidence + _PRESENT < _NEEDED:
+        return evidence
+    return evidence + bool(signs.NOW.search(around)) + 2 * bool(signs.CRY.search(around))
 
 
 def _seen(folded: str) -> Alarm | None:

@@ -11,6 +11,8 @@ from ahocorasick_rs import AhoCorasick
 READ = 4_000
 #: Characters on either side of an anchor that are read with it.
 _ASIDE = 40
+#: Pieces read, and characters of one: a letter has one or two.
+_WINDOWS, _LONGEST = 5, 160
 #: Of the words of danger, and what Cantonese writes for 点 and 来; 著 only where it is 着.
 _TRADITIONAL = "著燒煙災傷車樓來腦媽爺們電禍搶殺槍賊門鎖關壓墜紅綠燈醫藥護過現剛見還沒無個離開國貨轉橋溝陽臺頂樑熱氣體馬鐵絕遺書會說話讓對親兒孫學頭點應該給嚴塊裡裏邊報從歲歡爛覺難緊趕當這誰麼幾動觸斷線慘險擊衝鋸鋼僕嘔噴濃發暈攔幫蘇聽聯長間單買賣麗產壞盡寫後處訊顏噁轟鑰嬰婦餵鎮綁騙錢錶鐘爐閥竄鬧鬥棄鄰層煩變龍條號帶數兩區內臉傾隻鳥蟲裝運軌橫衛組織員場寶貝歸遠斃屍憂鬱癥啲嚟"
 _SIMPLIFIED = "着烧烟灾伤车楼来脑妈爷们电祸抢杀枪贼门锁关压坠红绿灯医药护过现刚见还没无个离开国货转桥沟阳台顶梁热气体马铁绝遗书会说话让对亲儿孙学头点应该给严块里里边报从岁欢烂觉难紧赶当这谁么几动触断线惨险击冲锯钢仆呕喷浓发晕拦帮苏听联长间单买卖丽产坏尽写后处讯颜恶轰钥婴妇喂镇绑骗钱表钟炉阀窜闹斗弃邻层烦变龙条号带数两区内脸倾只鸟虫装运轨横卫组织员场宝贝归远毙尸忧郁症点来"
@@ -34,22 +36,21 @@ def ends(text: str) -> list[int]:
 
 
 def windows(anchors: AhoCorasick, text: str) -> list[tuple[int, int]]:
-    """The pieces of sentences in which anchors stand, with what is said around them, in their order."""
+    """The first pieces of sentences in which anchors stand, with what is said around them, in their order."""
     hits = anchors.find_matches_as_indexes(text)
     if not hits:
         return []
-    marks, found = ends(text), dict[int, tuple[int, int]]()
+    marks, found = ends(text), list[tuple[int, int]]()
     for _, start, end in hits:
         number = bisect_left(marks, start)
-        found[number] = (found[number][0] if number in found else start, end)
-    return [
-        (opening(marks, number, first), min(marks[number], last + _ASIDE)) for number, (first, last) in found.items()
-    ]
-
-
-def opening(marks: list[int], number: int, first: int) -> int:
-    """Where the piece of a sentence begins that is read for what stands at a place."""
-    return max(marks[number - 1] + 1 if number else 0, first - _ASIDE)
+        opens = max(marks[number - 1] + 1 if number else 0, start - _ASIDE)
+        closes = min(marks[number], end + _ASIDE)
+        if found and opens <= found[-1][1]:
+            opens = found.pop()[0]
+        elif len(found) == _WINDOWS:
+            break
+        found.append((opens, max(opens, closes)))
+    return [(opens, min(closes, opens + _LONGEST)) for opens, closes in found]
 
 
 def around(text: str, opens: int, closes: int, start: int, end: int) -> str:
