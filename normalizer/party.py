@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from normalizer.model import PartyType
 from normalizer.party_words import (
+    ALSO_PLACES,
     AT,
     AUTOMATON,
     BRANCH,
@@ -105,7 +106,10 @@ def _stopped(matches: list[tuple[int, int, int]], place: int) -> int:
 
 def _begins(text: str, sign: int, end: int, start: int) -> int | None:
     """Where the name begins that ends with a sign; None where that is no name."""
-    while start < sign and text[start] in "（()）":
+    inside = text.rfind("（", start, sign)
+    if inside >= 0 and text.find("）", inside, sign) < 0:
+        start = inside + 1
+    while start < sign and text[start] in "()）":
         start += 1
     if sign - start > 4 and (address := AT.match(text, start, sign)):
         start = address.end()
@@ -127,6 +131,8 @@ def _weight(text: str, start: int, end: int) -> tuple[float, str]:
     if clause.endswith(OURSELVES) or (clause.endswith(I_AM) and not WORKS.match(text, end)):
         return 0, ""
     weight, rule = _told(text, start)
+    if rule == "party.named" and text.endswith(ALSO_PLACES, start, end):
+        weight -= 1
     weight -= clause.endswith(I_AM)
     if FAULT.search(MARKS.split(text[end : end + 18], maxsplit=1)[0]):
         weight += 2
@@ -151,7 +157,7 @@ _COMMITTEE = re.compile(
 )
 _NOT_SO = "(?!不|拖|乱|违|拒|一直|工作人员|的(?:人|主任|领导)|没|说)"
 _COMMITTEES = "业主委员会|业委会|筹备组|村委会|村民委员会|居委会|居民委员会|社区居委会|协会|商会|学会|联合会|基金会|合作社|志愿者?(?:服务)?队|志愿者?协会|工会|党支部"
-_THIS = "(?:(?P<{0}>公司|企业|厂|单位|司|院|校)|(?P<{0}o>业委会|协会|商会|学会|合作社){1})"
+_THIS = "(?:(?P<{0}>公司|企业|厂|单位|司|[院校](?=[是拟现因想需申]))|(?P<{0}o>业委会|协会|商会|学会|合作社){1})"
 #: All begin with a sign of their own, so that they are found fast.
 _OURS = re.compile(
     "我(?:(?P<legal>司|公司|集团|企业|厂|单位|院|校)(?!门|长|政|花园|小区|宿舍|走)|们(?P<we>公司|企业|厂|单位|学校|医院|集团)"

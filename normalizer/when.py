@@ -34,6 +34,10 @@ READ = 2_000
 _MOST = 24
 
 
+#: Of the letter itself: 今天在此留信.
+_WRITING = ("在此", "写信", "来信", "特此", "特向", "致电")
+
+
 @dataclass(frozen=True, slots=True)
 class When:
     """A time in the words."""
@@ -96,6 +100,8 @@ def _told_otherwise(match: re.Match[str], before: str, rest: str) -> bool:
     if match["ago"] or match["now"]:
         return False
     if before.endswith(("明天", "明日", "后天", "次日", "第二天", "当天")):
+        return True
+    if match["relative"] and (before.endswith("的") or rest.startswith(_WRITING)):
         return True
     if match["weekday"] and not match["weeks"] and before.endswith(RANGE):
         return True

@@ -133,9 +133,9 @@ def _chains(text: str) -> list[_Chain]:
 
 
 def _is_none(text: str, start: int, end: int) -> bool:
-    """Whether one sign is certainly no end: 市 behind Chinese ones, 号 without a figure."""
+    """Whether it is certainly no end: 大学 of 大学生, 市 behind Chinese signs, 号 without a figure."""
     if end - start > 1:
-        return False
+        return text.startswith("学生", end - 1)
     sign, before = text[start], text[start - 1 : start]
     if sign in "市区县":
         return not before.isascii() or not before
@@ -180,8 +180,8 @@ def _part(text: str, part: Part, sign: int, end: int, bound: int) -> _Chain | No
         weight = 1
     elif part is _DIVISION and text[end - 1] in "市省州盟":
         weight = 0.3
-    if IS_BODY[part] and BODY.match(text, end):
-        return _Chain(start, end, part, 0, rule)
+    if IS_BODY[part] and (body := BODY.match(text, end)):
+        return _Chain(start, body.end(), part, 0, rule)
     return _completed(text, _Chain(start, end, part, weight, rule))
 
 
@@ -221,7 +221,8 @@ def _lettered(text: str, sign: int, end: int, bound: int) -> int | None:
     if end - sign > 1:
         return sign
     letters = LETTERS.search(text, max(bound, sign - 3), sign)
-    return letters.start() if letters and letters.start() == bound else None
+    told = letters and (letters.start() == bound or text[sign] != "区" or sign - letters.start() > 1)
+    return letters.start() if letters and told else None
 
 
 def _before_figure(text: str, start: int, sign: int) -> int | None:
