@@ -1,0 +1,163 @@
+"""What is said in a message: insults and threats to the hotline's people, harassment, advertising, links that are traps.
+
+Signs only: they carry the words that they were read from, and at most hold a matter until a person has looked (promise 5).
+Harsh words about a grievance are a citizen's right (Constitution, article 41), and who reports what was shouted at him
+threatens nobody. Full-width letters, traditional characters, homophones, filling and pictures hide nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from ahocorasick_rs import AhoCorasick, MatchKind
+
+from normalizer.conduct_aim import aim, reported, sentence
+from normalizer.conduct_insult import BELITTLES, CALL, CROWD, CURSE, ORDER, SEXUAL, STRONG, TO_FACE
+from normalizer.conduct_model import attack
+from normalizer.conduct_spam import link, offer
+from normalizer.conduct_threat import threats
+from normalizer.conduct_words import ADVANCES, CURSES, NAMES, OATHS, OBSCENE, ORDERS, SLURS, TRIGGERS, spellings
+from normalizer.folding import Folded, fold, level
+
+Kind = Literal["insult", "threat", "harassment", "spam"]
+#: A sign of at least this score holds a matter for review, never more.
+HOLDS = 0.5
+#: Characters that are read.
+_READ = 4_000
+_LATIN = re.compile("[a-z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """Something said that a person may have to look at."""
+
+    kind: Kind
+    #: 0 to 1.
+    score: float
+    #: Where the words stand in the text that was given.
+    span: tuple[int, int]
+    #: Which rule saw it.
+    rule: str
+
+
+@cache
+def _words() -> tuple[AhoCorasick, list[str]]:
+    """All words of abuse, with the list each stands in; of two that are the same, the graver."""
+    lists = {
+        "oath": OATHS,
+        "advance": ADVANCES,
+        "trigger": TRIGGERS,
+        "curse": CURSES,
+        "order": ORDERS,
+        "name": NAMES,
+        "slur": SLURS,
+        "obscene": OBSCENE,
+    }
+    found = {word: name for name, words in lists.items() for word in spellings(words)}
+    return AhoCorasick(list(found), matchkind=MatchKind.Standard), list(found.values())
+
+
+def said(text: str) -> tuple[Sign, ...]:
+    """The signs in a cleaned text, strongest first, at most one of each kind and rule."""
+    head = text[:_READ]
+    folded = fold(head)
+    signs = [*_abusive(folded), *_promoted(folded, level(head))]
+    if (passage := attack(folded.text)) and not _all_reported(folded.text, passage.start, passage.end):
+        signs.append(Sign("insult", passage.score, folded.place(passage.start, passage.end), "conduct.model"))
+    return _strongest(signs)
+
+
+def _strongest(signs: Iterable[Sign]) -> tuple[Sign, ...]:
+    """One sign of each kind and rule."""
+    best = dict[tuple[str, str], Sign]()
+    for sign in sorted(signs, key=lambda one: (-one.score, one.span)):
+        best.setdefault((sign.kind, sign.rule), sign)
+    return tuple(best.values())
+
+
+def _promoted(folded: Folded, text: str) -> Iterator[Sign]:
+    """What is advertised, and where links lead; of their dots none was taken out of the text."""
+    if found := offer(folded.text):
+        yield Sign("spam", found.score, folded.place(found.start, found.end), found.rule)
+    if found := link(text):
+        yield Sign("spam", found.score, (found.start, found.end), found.rule)
+
+
+def _abusive(folded: Folded) -> Iterator[Sign]:
+    """Insults, curses, threats and harassment."""
+    text = folded.text
+    lookup, lists = _words()
+    sentences, advances = set[tuple[int, int]](), False
+    for word, start, end in lookup.find_matches_as_indexes(text, overlapping=True):
+        name = lists[word]
+        advances |= name == "advance"
+        if name in {"slur", "obscene", "oath"}:
+            score = _called(text, start, end, name)
+            if score:
+                rule = "conduct.insult.oath" if name == "oath" else "conduct.insult.word"
+                yield Sign("insult", score, folded.place(start, end), rule)
+        if name != "oath":
+            sentences.add(sentence(text, start, end))
+    for first, last in sorted(sentences):
+        yield from _in_sentence(folded, first, last)
+    if advances and (sexual := SEXUAL.search(text)):
+        yield from _unless_reported(folded, "harassment", 0.8, *sexual.span(), "conduct.harassment.sexual")
+
+
+def _in_sentence(folded: Folded, first: int, last: int) -> Iterator[Sign]:
+    """What a sentence says to the reader that single words do not show."""
+    text = folded.text
+    part = text[first:last]
+    if threat := threats(part):
+        score, start, end = threat
+        yield from _unless_reported(folded, "threat", score, first + start, first + end, "conduct.threat.staff")
+    for found in STRONG.finditer(part):
+        start, end = first + found.start(), first + found.end()
+        if aim(text, start, end) == "reader":
+            yield from _unless_reported(folded, "insult", 0.7, start, end, "conduct.insult.face")
+    for pattern, score in ((BELITTLES, 0.65), (CROWD, 0.6)):
+        for found in pattern.finditer(part):
+            start, end = first + found.start(), first + found.end()
+            if aim(text, start, end) != "other":
+                yield from _unless_reported(folded, "insult", score, start, end, "conduct.insult.face")
+    for pattern, score, rule in (
+        (CALL, 0.6, "face"),
+        (TO_FACE, 0.75, "face"),
+        (ORDER, 0.7, "order"),
+        (CURSE, 0.75, "curse"),
+    ):
+        for found in pattern.finditer(part):
+            yield from _unless_reported(
+                folded, "insult", score, first + found.start(), first + found.end(), f"conduct.insult.{rule}"
+            )
+
+
+def _unless_reported(folded: Folded, kind: Kind, score: float, start: int, end: int, rule: str) -> Iterator[Sign]:
+    """A sign, if the words are the citizen's own."""
+    if not (reported(folded.text, start, end) or reported(folded.text, max(start, end - 2), end)):
+        yield Sign(kind, score, folded.place(start, end), rule)
+
+
+def _called(text: str, start: int, end: int, name: str) -> float:
+    """How grave it is that somebody is called so: not at all if it is reported or a third person, little if an oath."""
+    if _LATIN.match(text[start]) and _LATIN.match(text[start - 1 : start]):
+        return 0
+    if _LATIN.match(text[end - 1]) and _LATIN.match(text[end : end + 1]):
+        return 0
+    if reported(text, start, end):
+        return 0
+    if name == "oath":
+        return 0.2
+    whom = aim(text, start, end)
+    if name == "obscene":
+        return 0.9 if whom != "other" else 0.6
+    return {"reader": 0.85, "nobody": 0.6, "other": 0.3}[whom]
+
+
+def _all_reported(text: str, start: int, end: int) -> bool:
+    """Whether a passage begins inside what is quoted."""
+    return reported(text, start, min(start + 1, end))
