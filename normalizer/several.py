@@ -51,7 +51,7 @@ _LEADS = "(?:[，,、 ]|我们?|还|再|想|要|也|就是|是|有|顺便|希望
 #: Words by which another matter begins; each with a sign of its own, so that they are found fast.
 _MORE = re.compile(
     f"另外{_LEADS}(?:{_TELL}|{_ONE_MORE})|另[一有][件个]?(?:事|问题|情况)|另{_LEADS}{_TELL}|此外{_LEADS}(?:{_TELL}|{_ONE_MORE})|还有{_LEADS}(?:{_TELL}|{_ONE_MORE}|[个件]事)"
-    f"|顺便{_LEADS}{_TELL}|除此之外{_LEADS}(?:{_TELL}|{_ONE_MORE})|除此以外{_LEADS}(?:{_TELL}|{_ONE_MORE})|还[想要](?:再|顺便)?{_TELL}|也[想要](?:再|顺便)?{_TELL}|再{_TELL}(?:另外)?一[个件下]|再(?:有|一)[一个]{{0,2}}(?:事|问题)|第二件事"
+    f"|顺便{_LEADS}{_TELL}|除此之外{_LEADS}(?:{_TELL}|{_ONE_MORE})|除此以外{_LEADS}(?:{_TELL}|{_ONE_MORE})|还[想要](?:再|顺便)?{_TELL}|也[想要](?:再|顺便)?{_TELL}|再{_TELL}(?:另外)?一[个件下]|再(?:有|一)[一个]{{0,2}}(?:事|问题|[，,])|第二件事"
 )
 #: What numbers reasons, requests or sides of one matter.
 _ONE = re.compile(

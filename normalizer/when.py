@@ -34,6 +34,10 @@ READ = 2_000
 _MOST = 24
 
 
+#: Of another day: 明天早上8点.
+_OTHER_DAY = ("明年", "后年", "来年", "快", "明天", "明日", "后天", "次日", "第二天", "当天")
+#: Of no day, or of a paper: 每年11月15日, 第379号2003年4月27日.
+_NOT_THIS = ("每", "每年", "每个", "下个", "下", "号", "》", "》（", "》(", "令")
 #: Of the letter itself: 今天在此留信.
 _WRITING = ("在此", "写信", "来信", "特此", "特向", "致电")
 
@@ -95,21 +99,16 @@ def _times(text: str, clock: _Clock) -> Iterator[tuple[When, str]]:
 
 def _told_otherwise(match: re.Match[str], before: str, rest: str) -> bool:
     """Whether it is a deadline, a plan, a habit, or the date of a rule or a birth."""
-    if PLANNED.search(before) or RULE.match(rest):
+    if PLANNED.search(before) or RULE.match(rest) or before.endswith(_OTHER_DAY):
         return True
     if match["ago"] or match["now"]:
         return False
-    if before.endswith(("明天", "明日", "后天", "次日", "第二天", "当天")):
-        return True
+    if match["period_only"]:
+        return bool(RECURS.search(before)) or rest.startswith(OPEN)
     if match["relative"] and (before.endswith("的") or rest.startswith(_WRITING)):
         return True
-    if match["weekday"] and not match["weeks"] and before.endswith(RANGE):
-        return True
-    if match["period_only"] and (RECURS.search(before) or rest.startswith(OPEN)):
-        return True
-    return bool(DEADLINE.match(rest)) or before.endswith(
-        ("每", "每年", "每个", "下个", "下", "号", "》", "》（", "》(", "令")
-    )
+    range_of_days = match["weekday"] and not match["weeks"] and before.endswith(RANGE)
+    return bool(range_of_days or DEADLINE.match(rest)) or before.endswith(_NOT_THIS)
 
 
 def _read(match: re.Match[str], clock: _Clock, rest: str) -> When | None:
