@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from sqlalchemy.engine import make_url
 
-from gateway import held, identity, linking, people
+from gateway import conducted, held, identity, linking, people
 from gateway.config import Config
 from gateway.parked import retry
 from gateway.rebuild import rebuild
@@ -80,6 +80,9 @@ async def _answer(node: Node, reader: asyncio.StreamReader, writer: asyncio.Stre
             tell(**await identity.do(node.store, asked, node.clock()))
         elif asked["do"] in held.ASKED:
             tell(**await held.do(node.store, asked, node.clock(), node.config.conduct, node.metrics))
+        elif asked["do"] in conducted.ASKED:
+            tell(**await conducted.do(node.store, asked, node.clock()))
+            node.ring_handoffs()
         elif asked["do"] == "rebuild":
             begin = datetime.fromisoformat(asked["since"])
             rebuilt = await rebuild(node.store, begin, lambda done, of: tell(done=done, of=of))

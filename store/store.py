@@ -35,6 +35,7 @@ from store.dossiers import Dossier
 from store.envelopes import StateWrite
 from store.files import Files, open_files
 from store.fingerprints import Fingerprints
+from store.flagbook import FlagBook
 from store.group import GroupCommit
 from store.holdbook import HoldBook
 from store.identities import IdentityBox
@@ -322,6 +323,10 @@ class Store:
     def holds(self) -> HoldBook:
         """What waits for a person."""
         return HoldBook(self._database, self._keyring)
+
+    def flags(self) -> FlagBook:
+        """What was noticed of whom."""
+        return FlagBook(self._database, self._sinks)
 
     def uploads(self) -> Uploads:
         """What API clients uploaded."""

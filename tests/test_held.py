@@ -153,9 +153,15 @@ async def test_an_operator_reads_releases_and_refuses_beside_a_running_node(
         await until(gateway, filed=11, held=0)
 
 
-async def apart(folder: Path, *words: str) -> tuple[int | None, str, str]:
-    """Run `gateway held` as a process of its own: its exit code, and what it printed."""
-    script = ("-c", "from gateway.cli_held import held; held()", *words, "--config", str(folder / "config.yaml"))
+async def apart(folder: Path, *words: str, group: str = "held") -> tuple[int | None, str, str]:
+    """Run `gateway held`, or another group of commands, as a process of its own: its exit code, and what it printed."""
+    script = (
+        "-c",
+        f"from gateway.cli_{group} import {group}; {group}()",
+        *words,
+        "--config",
+        str(folder / "config.yaml"),
+    )
     pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE}
     process = await asyncio.create_subprocess_exec(sys.executable, *script, **pipes)
     out, err = await process.communicate()
