@@ -7,14 +7,18 @@ is disclosed), Anti-Unfair Competition Law article 16 (who reports is kept secre
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
 from normalizer.confidential import masked, names
 from normalizer.model import Attachment, Conduct, Evidence, HotlineMatter, Link, MatterMessage, Party, Place
+
+Mask = Callable[[str], str]
+"""From words to the same without whatever leads to the citizen."""
 
 #: The longest title (``HotlineMatter.title``), and the shortest word that is looked for as a name.
 TITLE, SHORTEST = 200, 2
@@ -53,8 +57,8 @@ def outward(matter: HotlineMatter, seal: Seal) -> HotlineMatter:
     What is told of his other matters is left out too: by a count or the time of his last message the same citizen could be
     found among those who gave their name.
     """
-    known = (*known_of(matter), *seal.known)
-    messages = tuple(_message(one, known) for one in matter.messages)
+    mask = cache(partial(unnamed, known=(*known_of(matter), *seal.known)))
+    messages = tuple(_message(one, mask) for one in matter.messages)
     whole = {
         after.message_id for before, after in zip(matter.messages, messages, strict=True) if before.text == after.text
     }
@@ -67,11 +71,11 @@ def outward(matter: HotlineMatter, seal: Seal) -> HotlineMatter:
             "party": Party(type=matter.party.type),
             "messages": messages,
             "attachments": tuple(_attachment(place, one) for place, one in enumerate(matter.attachments)),
-            "place": matter.place and _place(matter.place, known),
-            "conduct": _conduct(matter.conduct, known),
+            "place": matter.place and _place(matter.place, mask),
+            "conduct": _conduct(matter.conduct, mask),
             "evidence": _evidence(matter.evidence, whole),
-            **_words(matter, known),
-            **_links(matter, known),
+            **_words(matter, mask),
+            **_links(matter, mask),
             "contacts_30d": 1,
             "matters_30d": 1,
             "unanswered_prior": 0,
@@ -114,40 +118,40 @@ def signature(text: str) -> str:
     return found[0] if found else ""
 
 
-def _words(matter: HotlineMatter, known: Collection[str]) -> dict[str, Any]:
+def _words(matter: HotlineMatter, mask: Mask) -> dict[str, Any]:
     """Title, content, and what else somebody has written."""
     said, content = matter.evaluation, matter.content
     for message in matter.messages:
         if signed := signature(message.text):
             content = content.replace(signed, "")
     return {
-        "title": unnamed(matter.title, known)[:TITLE],
-        "content": unnamed(content, known),
-        "answer": matter.answer and unnamed(matter.answer, known),
-        "target_unit": matter.target_unit and unnamed(matter.target_unit, known),
-        "evaluation": said and said.model_copy(update={"text": unnamed(said.text, known)}),
+        "title": mask(matter.title)[:TITLE],
+        "content": mask(content),
+        "answer": matter.answer and mask(matter.answer),
+        "target_unit": matter.target_unit and mask(matter.target_unit),
+        "evaluation": said and said.model_copy(update={"text": mask(said.text)}),
     }
 
 
-def _links(matter: HotlineMatter, known: Collection[str]) -> dict[str, Any]:
+def _links(matter: HotlineMatter, mask: Mask) -> dict[str, Any]:
     """Those to his own matters go: one of them may bear his name. An incident is of many citizens, and stays."""
     incident, link = matter.incident, matter.incident_id
     return {
         "same_matter_of": None,
         "follows": None,
-        "incident_id": link and _reasoned(link, known),
-        "incident": incident and incident.model_copy(update={"title": unnamed(incident.title, known)}),
+        "incident_id": link and _reasoned(link, mask),
+        "incident": incident and incident.model_copy(update={"title": mask(incident.title)}),
     }
 
 
-def _reasoned(link: Link, known: Collection[str]) -> Link:
-    return link.model_copy(update={"reason": unnamed(link.reason, known)})
+def _reasoned(link: Link, mask: Mask) -> Link:
+    return link.model_copy(update={"reason": mask(link.reason)})
 
 
-def _message(message: MatterMessage, known: Collection[str]) -> MatterMessage:
+def _message(message: MatterMessage, mask: Mask) -> MatterMessage:
     """Without what stood below a mail: signatures and quoted headers name him."""
-    text = unnamed(message.text.removesuffix(signature(message.text)), known)
-    reason = unnamed(message.reason, known)
+    text = mask(message.text.removesuffix(signature(message.text)))
+    reason = mask(message.reason)
     return message.model_copy(update={"text": text, "quoted": "", "reason": reason})
 
 
@@ -160,16 +164,15 @@ def _attachment(place: int, attachment: Attachment) -> Attachment:
     return attachment.model_copy(update={**kept, "sha256": None, "reference": None})
 
 
-def _place(place: Place, known: Collection[str]) -> Place:
+def _place(place: Place, mask: Mask) -> Place:
     """Without the point, which may be where he stood, and without house and room, where he may live."""
-    text = _HOUSE.sub("", unnamed(place.text, known)).strip(" ,，、;；") if place.text else None
+    text = _HOUSE.sub("", mask(place.text)).strip(" ,，、;；") if place.text else None
     return Place(text=text or None, division_code=place.division_code)
 
 
-def _conduct(conduct: Conduct, known: Collection[str]) -> Conduct:
+def _conduct(conduct: Conduct, mask: Mask) -> Conduct:
     flags = tuple(
-        flag.model_copy(update={"evidence": tuple(unnamed(one, known) for one in flag.evidence)})
-        for flag in conduct.flags
+        flag.model_copy(update={"evidence": tuple(mask(one) for one in flag.evidence)}) for flag in conduct.flags
     )
     return conduct.model_copy(update={"flags": flags})
 
