@@ -49,14 +49,17 @@ _FINDER = AhoCorasick([*_ANCHORS, *signs.CRY_ANCHORS.split()])
 #: The thing itself, not only what comes of it, which comes so much later in the order of kinds.
 _ITSELF = {"fire": re.compile("[火烧燃]|fire|burn"), "collapse": re.compile("[塌垮坍倒]|滑坡|泥石流|collapse")}
 _LATER = 8
+_FLAMES = re.compile("[着起失]火|火苗|火势|烧起来|烧着了")
 _Told = tuple[int, int, tuple[int, ...]]
 _VIVID = 3
 #: Clues, what they are worth together, and with signs of now: what a scene needs.
-_CLUES_NEEDED, _SCENE, _SCENE_NEEDED = 2, 4, 5
+_CLUES_NEEDED, _SCENE, _SCENE_NEEDED = 1, 3, 5
 #: Characters of a message that leaves everything else out.
 _TERSE = 24
 #: The most that clues are worth together.
-_MOST = 9
+_MOST = 8
+#: What is taken off where no clue is vivid.
+_UNSEEN = 2
 #: What speaks against a live event without ruling it out.
 _SOFT = (
     signs.MAYBE_OVER,
@@ -243,7 +246,7 @@ def _evidence(folded: str, place: _Place, sentence: str, around: str) -> int:
     if evidence + _PRESENT < _NEEDED:
         return evidence
     evidence -= 2 * (bool(signs.MAYBE_OVER.search(scope)) + bool(signs.HABIT.search(sentence)))
-    evidence -= 2 * (short and bool(signs.NOTHING.search(folded)))
+    evidence -= 3 * (short and bool(signs.NOTHING.search(folded)))
     said = not place.seen or place.event.line == "110"
     evidence -= 2 * (said and bool(signs.SAID.search(folded[max(place.opens, place.start - _BEFORE) : place.start])))
     if evidence + _PRESENT < _NEEDED:
@@ -261,6 +264,8 @@ def _seen(folded: str) -> Alarm | None:
         return None
     if worth < _SCENE or worth + _circumstances(folded) < _SCENE_NEEDED:
         return None
+    if SCENES[-number].what == "fire" and signs.CHIMNEY.search(folded) and not _FLAMES.search(folded):
+        return None
     clues = [(start, end) for clue, start, end in hits if -number in _OWNERS[clue]]
     scene = SCENES[-number]
     span = (clues[0][0], max(end for _, end in clues))
@@ -270,12 +275,15 @@ def _seen(folded: str) -> Alarm | None:
 def _worth(number: int, hits: list[tuple[int, int, int]]) -> int:
     """What the clues of one scene are worth together, each counted once; nothing without a vivid one."""
     found = {anchor: _OWNERS[anchor][number] for anchor, _, _ in hits if number in _OWNERS[anchor]}
-    return min(sum(found.values()), _MOST)
+    told = sum(found.values())
+    return min(told if _VIVID in found.values() else told - _UNSEEN, _MOST)
 
 
 def _circumstances(folded: str) -> int:
     """What speaks for a live event in a short message, and what for the past, for what might be, for rules, for a complaint."""
-    present = bool(signs.NOW.search(folded)) + 2 * bool(signs.CRY.search(folded)) + (len(folded) <= _TERSE)
-    return (
-        present - 8 * any(sign.search(folded) for sign in _HARD) - 4 * sum(bool(sign.search(folded)) for sign in _SOFT)
-    )
+    if any(sign.search(folded) for sign in _HARD):
+        return -_MOST
+    against = sum(bool(sign.search(folded)) for sign in _SOFT)
+    told = bool(signs.TOLD.search(folded))
+    present = bool(signs.NOW.search(folded)) + 2 * bool(signs.CRY.search(folded))
+    return present + (told and not against and len(folded) <= _TERSE) - 4 * against - 3 * (not told and not present)
