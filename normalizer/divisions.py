@@ -1,6 +1,6 @@
 """The divisions of the country by name: GB/T 2260 as published in April 2019, with the districts of Jinan made that year.
 
-The index is built once, at first use: 3,200 divisions, some 5 ms and 2 MB.
+The index is built once, at first use: 3,200 divisions, less than 0.1 s and 7 MB with the package's own table.
 """
 
 from __future__ import annotations
