@@ -106,6 +106,8 @@ def _stopped(matches: list[tuple[int, int, int]], place: int) -> int:
 
 def _begins(text: str, sign: int, end: int, start: int) -> int | None:
     """Where the name begins that ends with a sign; None where that is no name."""
+    if start >= sign:
+        return None
     inside = text.rfind("（", start, sign)
     if inside >= 0 and text.find("）", inside, sign) < 0:
         start = inside + 1

@@ -260,9 +260,10 @@ def _year(said: str, today: date) -> int:
 
 
 def _number(said: str) -> int:
-    """A number of the calendar: 11, 十一, 廿三."""
+    """A number of the calendar: 11, 十一, 廿三; the first of 三四点."""
     if said.isdecimal() or said == "元":
         return int(said.replace("元", "1"))
-    said = said.replace("廿", "二十")
-    tens, ten, ones = said.rpartition("十")
-    return (FIGURES[tens] if tens else 1) * 10 * bool(ten) + (FIGURES[ones] if ones else 0)
+    tens, ten, ones = said.replace("廿", "二十").rpartition("十")
+    if len(tens) > 1 or (ten and len(ones) > 1):
+        raise ValueError(said)
+    return (FIGURES[tens] if tens else 1) * 10 * bool(ten) + (FIGURES[ones[0]] if ones else 0)

@@ -37,6 +37,7 @@ _WRITTEN = datetime(2026, 11, 26, 16, 20, tzinfo=_CITY)
         pytest.param("半小时前有人翻墙", "2026-11-26 15:50", "minute", id="half an hour ago"),
         pytest.param("一个半小时前", "2026-11-26 14:50", "hour", id="an hour and a half ago"),
         pytest.param("今天3点在路口被撞", "2026-11-26 15:00", "hour", id="three o'clock is in the afternoon"),
+        pytest.param("凌晨三四点有人砸门", "2026-11-26 03:00", "hour", id="about three or four"),
         pytest.param("2018年5月买的房，昨天发现漏水", "2026-11-25 00:00", "day", id="an aside before the event"),
         pytest.param("2018年5月买的房", "2018-05-01 00:00", "month", id="nothing but an aside"),
     ],
@@ -63,6 +64,7 @@ def test_a_time_is_read_by_the_clock_of_the_message(text: str, at: str, precisio
         pytest.param("20号楼漏水", id="number of a house"),
         pytest.param("周一至周五都堵", id="working days"),
         pytest.param("2月30日交的钱", id="no day"),
+        pytest.param("十三五月初的规划", id="no number"),
         pytest.param("", id="empty"),
     ],
 )
@@ -85,7 +87,12 @@ def test_our_own_times_are_read() -> None:
     assert right / len(rows) >= 0.93
 
 
-@given(st.text(alphabet="0123456789一二三十年月日号点半分前昨今上周天晚早午去:-/. 刚才小时个", max_size=60))
+@given(
+    st.text(
+        alphabet="0123456789一二三四五六七八九十两廿〇零元几末初年月日号点半分前昨今上周天晚早午去:-/. 刚才小时个",
+        max_size=60,
+    )
+)
 def test_any_text_has_a_time_before_the_message_or_none(text: str) -> None:
     found = occurred(text, _WRITTEN, _CITY)
     assert found is None or (found.at <= _WRITTEN + timedelta(days=1) and found.at.tzinfo is not None)
