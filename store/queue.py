@@ -7,6 +7,7 @@ seem to be its sender's: so his order is kept over all nodes, and nobody else wa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +23,9 @@ from store.values import Stage, Work
 
 #: By how much two nodes' clocks may differ without the one that is behind seeming to have been put back.
 APART = timedelta(seconds=10)
+#: Of so many places and more, one sender gets an eighth while others wait, and half while nobody does: those who come
+#: next find places too. So far behind his envelopes others are looked for, in sequences.
+SHARED_PLACES, LOOKED_AT = 16, 4_000
 #: As the partial indexes say it.
 FRESH = text("attempts = 0 AND NOT waits AND holder IS NULL")
 AGAIN = text("attempts > 0 AND NOT waits AND holder IS NULL")
@@ -37,7 +41,7 @@ def claim(
     *,
     suspects: int | None = None,
 ) -> list[Work]:
-    """Due work for this node, in order of arrival; at most one per lane.
+    """Due work for this node, in order of arrival; at most one per lane, and of envelopes a share for each sender.
 
     ``limit`` of what has not failed yet and ``suspects`` (None: as many) of what has, so that poison does not take the
     place of the rest. ``under_way`` is what this node really does: the rest of what it holds, it was given without
@@ -49,7 +53,8 @@ def claim(
     # sorted here: asked for an order and a limit, PostgreSQL may walk a million rows of the queue to find these few
     rows = sorted(connection.execute(held))[: limit + suspects]
     failed = sum(row.attempts > 0 for row in rows)
-    free = _free(connection, _fresh(stage).where(idle), limit - len(rows) + failed)
+    places = limit - len(rows) + failed
+    free = (_free_for_all if stage is Stage.UNPACK else _free)(connection, _fresh(stage).where(idle), places)
     for again in _again(stage, now):
         found = _free(connection, again.where(idle), suspects - failed)
         failed += len(found)
@@ -91,6 +96,33 @@ def _free(connection: Connection, query: Select[Any], limit: int) -> list[Any]:
     if limit <= 0:
         return []
     return list(connection.execute(query.limit(limit).with_for_update(skip_locked=True)))
+
+
+def _free_for_all(connection: Connection, query: Select[Any], limit: int) -> list[Any]:
+    """The same, so that whoever floods us takes no places from the others: he is slowed, and nobody is refused."""
+    rows = _free(connection, query, limit)
+    per_sender = Counter(row.apparent for row in rows if row.apparent is not None)
+    crowding = [sender for sender, number in per_sender.items() if number > limit // 8]
+    if limit < SHARED_PLACES or not crowding:
+        return rows
+    apart = or_(WORK.c.apparent.is_(None), WORK.c.apparent.not_in(crowding))
+    last = rows[-1].sequence
+    near = (WORK.c.sequence > last, WORK.c.sequence <= last + LOOKED_AT)
+    taken = [row for row in rows if row.apparent not in crowding]
+    taken += _free(connection, query.where(apart, *near), limit - len(taken) - 1)  # one place is left for him
+    crowd = [row for row in rows if row.apparent in crowding]
+    return taken + _in_turn(crowd, limit // (8 if len(taken) > limit // 8 else 2))[: limit - len(taken)]
+
+
+def _in_turn(crowd: list[Any], each: int) -> list[Any]:
+    """The first of each sender, so many of every one."""
+    seen: Counter[bytes] = Counter()
+    found = []
+    for row in crowd:
+        seen[row.apparent] += 1
+        if seen[row.apparent] <= each:
+            found.append(row)
+    return found
 
 
 def _hold(connection: Connection, node_id: UUID, sequences: list[int]) -> bool:
