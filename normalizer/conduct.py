@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Literal
 
 from ahocorasick_rs import AhoCorasick, MatchKind
@@ -19,7 +20,7 @@ from normalizer.conduct_aim import aim, reported, sentence
 from normalizer.conduct_insult import BELITTLES, CALL, CROWD, CURSE, ORDER, SEXUAL, STRONG, TO_FACE
 from normalizer.conduct_model import attack
 from normalizer.conduct_spam import link, offer
-from normalizer.conduct_threat import threats
+from normalizer.conduct_threat import menace, threats
 from normalizer.conduct_words import ADVANCES, CURSES, NAMES, OATHS, OBSCENE, ORDERS, SLURS, TRIGGERS, spellings
 from normalizer.folding import Folded, fold, level
 
@@ -28,6 +29,12 @@ Kind = Literal["insult", "threat", "harassment", "spam"]
 HOLDS = 0.5
 #: Characters that are read.
 _READ = 4_000
+#: Lists whose words insult by themselves, or nobody.
+_CALLS = frozenset(("slur", "obscene", "oath"))
+#: Words and sentences that are judged, and places in a sentence for each rule: whoever writes more is read by a person.
+_MOST, _EACH = 24, 3
+#: Characters of a message that is read as a whole.
+_SHORT = 80
 _LATIN = re.compile("[a-z0-9]")
 
 
@@ -91,21 +98,26 @@ def _abusive(folded: Folded) -> Iterator[Sign]:
     """Insults, curses, threats and harassment."""
     text = folded.text
     lookup, lists = _words()
-    sentences, advances = set[tuple[int, int]](), False
-    for word, start, end in lookup.find_matches_as_indexes(text, overlapping=True):
-        name = lists[word]
-        advances |= name == "advance"
-        if name in {"slur", "obscene", "oath"}:
-            score = _called(text, start, end, name)
-            if score:
-                rule = "conduct.insult.oath" if name == "oath" else "conduct.insult.word"
-                yield Sign("insult", score, folded.place(start, end), rule)
-        if name != "oath":
-            sentences.add(sentence(text, start, end))
-    for first, last in sorted(sentences):
+    hits = [(lists[word], start, end) for word, start, end in lookup.find_matches_as_indexes(text, overlapping=True)]
+    for name, start, end in islice((hit for hit in hits if hit[0] in _CALLS), _MOST):
+        if score := _called(text, start, end, name):
+            rule = "conduct.insult.oath" if name == "oath" else "conduct.insult.word"
+            yield Sign("insult", score, folded.place(start, end), rule)
+    for first, last in islice(_sentences(text, hits), _MOST):
         yield from _in_sentence(folded, first, last)
-    if advances and (sexual := SEXUAL.search(text)):
+    if len(text) <= _SHORT and (threat := menace(text)):
+        yield from _unless_reported(folded, "threat", *threat, "conduct.threat.staff")
+    if any(name == "advance" for name, _, _ in hits) and (sexual := SEXUAL.search(text)):
         yield from _unless_reported(folded, "harassment", 0.8, *sexual.span(), "conduct.harassment.sexual")
+
+
+def _sentences(text: str, hits: Iterable[tuple[str, int, int]]) -> Iterator[tuple[int, int]]:
+    """The sentences in which a word stands that may matter, each once."""
+    done = -1
+    for name, start, end in hits:
+        if name != "oath" and end > done:
+            first, done = sentence(text, start, end)
+            yield first, done
 
 
 def _in_sentence(folded: Folded, first: int, last: int) -> Iterator[Sign]:
@@ -115,14 +127,15 @@ def _in_sentence(folded: Folded, first: int, last: int) -> Iterator[Sign]:
     if threat := threats(part):
         score, start, end = threat
         yield from _unless_reported(folded, "threat", score, first + start, first + end, "conduct.threat.staff")
-    for found in STRONG.finditer(part):
+    for found in islice(STRONG.finditer(part), _EACH):
         start, end = first + found.start(), first + found.end()
         if aim(text, start, end) == "reader":
             yield from _unless_reported(folded, "insult", 0.7, start, end, "conduct.insult.face")
     for pattern, score in ((BELITTLES, 0.65), (CROWD, 0.6)):
-        for found in pattern.finditer(part):
+        for found in islice(pattern.finditer(part), _EACH):
             start, end = first + found.start(), first + found.end()
-            if aim(text, start, end) != "other":
+            whom = aim(text, start, end)
+            if whom == "reader" or (whom == "nobody" and not found.groupdict().get("soft")):
                 yield from _unless_reported(folded, "insult", score, start, end, "conduct.insult.face")
     for pattern, score, rule in (
         (CALL, 0.6, "face"),
@@ -130,7 +143,7 @@ def _in_sentence(folded: Folded, first: int, last: int) -> Iterator[Sign]:
         (ORDER, 0.7, "order"),
         (CURSE, 0.75, "curse"),
     ):
-        for found in pattern.finditer(part):
+        for found in islice(pattern.finditer(part), _EACH):
             yield from _unless_reported(
                 folded, "insult", score, first + found.start(), first + found.end(), f"conduct.insult.{rule}"
             )

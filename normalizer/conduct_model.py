@@ -23,7 +23,7 @@ BITS = 17
 #: A passage of fewer characters counts as one of so many: one strong word alone proves little.
 LEAST = 16
 #: From here on a passage is an attack on the group of people that it names, and on anybody.
-NAMED, ANYBODY = 1.75, 2.4
+NAMED, ANYBODY = 1.6, 2.3
 
 Signs = NDArray[np.uint32]
 Numbers = NDArray[np.float32]

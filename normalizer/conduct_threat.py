@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from normalizer.conduct_aim import THIRD
 
@@ -252,41 +253,42 @@ _VIOLENT = re.compile(
     "[弄打砍捅杀劈斩锤拍掐勒毒烧炸撞踹整搞揍捶抽咬崩毙宰剁扇]死(?!角|者|亡|人了|机)|[弄打整]残|(?<!刀)砍(?!伐|价|树|掉|预算|柴|了树)|捅(?!娄|破|咕)|宰(?!客|人|相|羊|牛|杀)|剁(?!椒|馅)|劈(?!腿|柴|叉)|斩(?!钉|断|获|首)|割(?:了|你|舌|掉你)|舌头割|手剁|"
     "卸(?:你|一条|条|腿|胳膊)|打(?:断|折(?!扣|的|优)|趴|爆|一顿|到你|得他)|划(?:花|烂|破)你|枪毙|炸药|硫酸|引爆|雷管|汽油(?!价|涨|费)|油桶|泼油|点着|一把火|(?<!开)刀(?!具|片|削|架|鱼|郎|闸|切|口|管)|斧头|铁锹|血流成河|放你们?的?血|就?让谁去死|换你们?[几的]|"
     "(?:不止|背着?|手上有?)[^，,。]{0,3}人命|一命换一命|狗命|给命|脑袋(?:搬家|开花|落地)|洗干净脖子|活着[回走出]|活不[过了成到]|送走|送上天|送上西天|送去见|收尸|全家消失|刹车|缺胳膊|少腿|弄不死|[抱拉拖拽]着.{0,8}(?:跳|一起死)|"
-    "揪出来|动手(?!术|能|工)|家伙|带保镖|埋了(?:东西|炸|颗)|让车[碰撞轧]|少了?一个别|(?:大厅|单位|大门|门口|楼)里?冲|去你们?家门?口?|别想活"
+    "死得(?:很|更|好)?(?:惨|难看)|死无葬身|[下后]半(?:辈子|生)|杀人不(?:犯法|偿命|用偿命)|点天灯|索命|赔命|炸弹|开煤气|(?:血|生命)的代价|办(?:丧|白)事|披麻戴孝|[要让给有]你们?(?:点)?(?:好看|厉害)|敲你们?家?门|敢动你|动不了你|生不如死|豁出去|[^该想要得去找病老饿累等气烦吓急害愁堵淹摔了]死(?:你|谁|哪个)|[敲砸打踢捏掰拧]碎|[割划抹]开?[^，,。]{0,2}(?:喉咙|脖子)|喉咙割|拆[^，,。]{0,3}骨头|揪出来|揍[你他她它死]|打不死|往死里打|从楼上扔|[扔推]下(?:楼|去)|[推铲夷]平|[弄办整搞][她他你](?!们?的?(?:事|手续|证|工作))|下手|分分钟|血流|见识见识|[跑逃]不[了掉]|睡太死|一清二楚|扒(?:了)?你|扒皮|抽筋|[手脚]筋|开瓢|开膛|[捏踩碾]死|喂鱼|沉江|毁(?:了)?你?容|轮椅|残废|半身不遂|你死我活|玉石俱焚|鱼死网破|有你(?:好受|哭|好看)|尝尝|吃?拳头|[扇抽踹捶砸劈]你|亡命|坐过牢|大不了(?:坐牢|偿命|枪毙|一死|同归)|(?:没|别)(?:想|让)?活着|抵命|上路|送命|见你?一次|打一次|杀几个|弄几个|杀人(?!犯|案)|一锅端|陪葬|活埋|同归于尽|动手(?!术|能|工)|家伙|带保镖|埋了(?:东西|炸|颗)|让车[碰撞轧]|少了?一个别|(?:大厅|单位|大门|门口|楼)里?冲|去你们?家门?口?|别想活"
 )
 #: He means to do it: in his own name, on a condition, at an hour.
 _MEANS = re.compile(
-    "我|老子|俺|劳资|姑奶奶|不然|否则|要是|敢|信不信|等着|小心|叫你们|告诉你们?|识相|祈祷|最好|让你们?|自己选|今晚|明[天早]|看看|到时候|这个月|今年|的事"
+    "我|老子|俺|劳资|姑奶奶|不然|否则|要是|敢|信不信|等着|小心|叫你们|告诉你们?|识相|祈祷|最好|让你们?|自己选|今晚|明[天早]|下个?(?:星期|周|月)|三天|反正|保证|别以为|别怪|跪下|有人会|会有人|分分钟|一个都|后悔|看看|到时候|这个月|今年|的事"
 )
-_MEANT = re.compile("你|您|妳|恁|丫的|接线|话务|客服|接电话")
+_MEANT = re.compile("你|您|妳|恁|丫的|这帮当官|这群当官|接线|话务|客服|接电话|谁|哪个|再不|不(?:解决|处理|给|办|退)")
 #: Characters of a sentence in which that is looked for.
-_PLAIN = 60
+_PLAIN = 80
 _TOO_FAR = re.compile(
-    "(?<!不)[弄打砍捅杀劈揍害逼撞烧炸][死伤残断了]{0,2}(?:我(?![要就跟])|人(?!家))|把我|被|担心|怕|差点|险些|出人命|请(?:你们|您)?[派来管查处]|希望|建议|投诉|举报|反映|安全隐患|麻烦|谢谢|杀虫|安检|不小心"
+    "(?<![不别])[弄打砍捅杀劈揍害逼撞烧炸][死伤残断了]{0,2}(?:我(?![要就跟])|人(?!家))|把我|被|担心|怕|差点|险些|出人命|请(?:你们|您)?[派来管查处]|希望|建议|投诉|举报|反映|安全隐患|麻烦|谢谢|杀虫|安检|不小心"
 )
 #: Heads of the reader's house are no third persons; nor is who is meant to suffer.
-_HIS_HEAD = re.compile("你们[^，,。]{0,2}(?:主任|局长|书[记]|经理)|他|她|公司")
+_HIS_HEAD = re.compile(
+    "你们[^，,。]{0,2}(?:主任|局长|书[记]|经理)|从?楼上|那?个?[他她]|我(?:老婆|老公|儿子|女儿|孩子)|公司|领导|局长的儿子|你们[^，,。]{0,4}(?:儿子|孩子)"
+)
 #: What only sounds like one: 打死你们也不会承认, 小心我去投诉.
 _NOT = re.compile(
     "打死(?:你们?|您)?(?:也|都)不|(?:会不会|是不是|难道|怕|担心)(?:要)?(?:被)?(?:人)?(?:打|杀)|砍价|砍伐|砍树|炸鸡|炸串|炸油|杀虫|杀毒|杀菌|抽查|烧烤|烧水|抹杀|扼杀"
 )
-_AT_LEAST = 3
+#: Places in a sentence at which each rule is tried.
+_EACH = 3
 
 
 def threats(sentence: str) -> tuple[float, int, int] | None:
     """The gravest threat to the reader in a folded sentence: its score and where it stands; None: there is none."""
-    if len(sentence) < _AT_LEAST:
-        return None
     found = [
         (score, one.start(), one.end())
         for score, rule in _THREATS
-        for one in rule.finditer(sentence)
+        for one in islice(rule.finditer(sentence), _EACH)
         if not _NOT.search(one[0])
     ]
-    return max(found, default=None) or _menace(sentence)
+    return max(found, default=None) or menace(sentence)
 
 
-def _menace(sentence: str) -> tuple[float, int, int] | None:
+def menace(sentence: str) -> tuple[float, int, int] | None:
     """Violence that he means to do to the reader, in words of any order, when nobody else is spoken of."""
     violent = _VIOLENT.search(sentence)
     if not violent or len(sentence) > _PLAIN or not _MEANS.search(sentence) or not _MEANT.search(sentence):
