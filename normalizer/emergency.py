@@ -19,7 +19,7 @@ from normalizer import emergency_signs as signs
 from normalizer.emergency_scenes import SCENES
 from normalizer.emergency_words import EVENTS, Event
 from normalizer.model import EmergencyLine
-from normalizer.sentences import ends, fold
+from normalizer.sentences import Reading, ends, fold
 
 #: Evidence that an alarm needs; an event as seen counts two, named only one.
 _NEEDED = 3
@@ -35,6 +35,8 @@ _NEAR = 200
 _PIECES, _SENTENCE = 10, 160
 #: Places of one kind in one sentence that are read.
 _PLACES = 3
+#: Places of a text that are read.
+_READ = 10
 #: Characters before an event, in its clause, in which a fear of it stands.
 _CLAUSE = 16
 _LAST_CLAUSE = re.compile("[，,：:]")
@@ -52,8 +54,8 @@ _LATER = 8
 _FLAMES = re.compile("[着起失]火|火苗|火势|烧起来|烧着了")
 _Told = tuple[int, int, tuple[int, ...]]
 _VIVID = 3
-#: Clues, what they are worth together, and with signs of now: what a scene needs.
-_CLUES_NEEDED, _SCENE, _SCENE_NEEDED = 1, 3, 5
+#: What the clues of a scene are worth together at least, and with what speaks for and against.
+_SCENE, _SCENE_NEEDED = 3, 5
 #: Characters of a message that leaves everything else out.
 _TERSE = 24
 #: The most that clues are worth together.
@@ -121,11 +123,14 @@ class _Place:
 
 def alarm(text: str) -> Alarm | None:
     """The live emergency that a cleaned text tells, a title of six characters too; None where there is none."""
-    folded = fold(text)
-    live = [place for place in _places(folded) if _lives(folded, place)]
+    reading = Reading(fold(text))
+    live: dict[str, _Place] = {}
+    for place in islice(_places(reading.text), _READ):
+        if place.event.what not in live and _lives(reading, place):
+            live[place.event.what] = place
     if live:
-        return _named(live)
-    return _seen(folded) if len(folded) <= _LETTER else _cried(folded)
+        return _named(list(live.values()))
+    return _seen(reading) if len(reading.text) <= _LETTER else _cried(reading.text)
 
 
 def _cried(folded: str) -> Alarm | None:
@@ -133,7 +138,7 @@ def _cried(folded: str) -> Alarm | None:
     for _, start, end in _CRIES.find_matches_as_indexes(folded)[:_PLACES]:
         if signs.CRY.search(folded, max(0, start - _CRY), end + _CRY):
             begins = max(0, start - _TOLD)
-            found = _seen(folded[begins : end + _AFTER])
+            found = _seen(Reading(folded[begins : end + _AFTER]))
             return found and replace(found, span=(found.span[0] + begins, found.span[1] + begins))
     return None
 
@@ -203,18 +208,20 @@ def _in_sentence(event: Event, folded: str, sentence: tuple[int, int], anchors: 
             return
 
 
-def _lives(folded: str, place: _Place) -> bool:
+def _lives(reading: Reading, place: _Place) -> bool:
     """Whether the evidence is enough that it is happening."""
+    folded, words = reading.text, place.words
     before = folded[max(place.opens, place.start - _BEFORE) : place.start]
-    clause = _LAST_CLAUSE.split(before)[-1]
     after = folded[place.end : min(place.closes, place.end + _AFTER)]
-    words = place.words
-    if _dead(before, clause, words, after):
+    if _dead(before, _LAST_CLAUSE.split(before)[-1], words, after):
         return False
-    if place.event.what == "fire" and "烟" in words and signs.CHIMNEY.search(folded):
+    if place.event.what == "fire" and "烟" in words and reading.has(signs.CHIMNEY):
         return False
     around = folded[max(0, place.start - 2 * _BEFORE) : place.end + 2 * _AFTER]
-    return _evidence(folded, place, before + words + after, around) >= _NEEDED
+    if len(folded) <= _LETTER:
+        around = folded
+    said = reading.has(signs.SAID, before) and (not place.seen or place.event.line == "110")
+    return _evidence(reading, before + words + after, around, 2 * place.seen - 2 * said + (not place.seen)) >= _NEEDED
 
 
 def _dead(before: str, clause: str, words: str, after: str) -> bool:
@@ -229,61 +236,55 @@ def _dead(before: str, clause: str, words: str, after: str) -> bool:
     )
 
 
-def _evidence(folded: str, place: _Place, sentence: str, around: str) -> int:
-    """What speaks for a live event, and what against it."""
-    length = len(folded)
+def _evidence(reading: Reading, sentence: str, around: str, evidence: int) -> int:
+    """What speaks for a live event, and what against it, beside the words themselves."""
+    length = len(reading.text)
     short = length <= _SHORT
-    scope = folded if short else sentence if length <= _LETTER else around
-    evidence = 2 if place.seen else 1
-    if signs.COMPLAINS.search(folded if length <= _LETTER else around):
+    scope = reading.text if short else sentence if length <= _LETTER else around
+    if reading.has(signs.COMPLAINS, around):
         evidence -= 1
     elif short:
         evidence += 2 if length <= _CRY else 1
     evidence -= length > _LETTER
-    evidence -= 3 * bool(signs.OVER.search(scope) or signs.HEARSAY.search(scope)) + 2 * bool(
-        signs.GENERAL.search(scope)
-    )
+    evidence -= 3 * (reading.has(signs.OVER, scope) or reading.has(signs.HEARSAY, scope))
     if evidence + _PRESENT < _NEEDED:
         return evidence
-    evidence -= 2 * (bool(signs.MAYBE_OVER.search(scope)) + bool(signs.HABIT.search(sentence)))
-    evidence -= 3 * (short and bool(signs.NOTHING.search(folded)))
-    said = not place.seen or place.event.line == "110"
-    evidence -= 2 * (said and bool(signs.SAID.search(folded[max(place.opens, place.start - _BEFORE) : place.start])))
+    evidence -= 2 * sum(reading.has(sign, scope) for sign in (signs.GENERAL, signs.MAYBE_OVER, signs.HABIT))
+    evidence -= 3 * (short and reading.has(signs.NOTHING))
     if evidence + _PRESENT < _NEEDED:
         return evidence
-    return evidence + bool(signs.NOW.search(around)) + 2 * bool(signs.CRY.search(around))
+    return evidence + reading.has(signs.NOW, around) + 2 * reading.has(signs.CRY, around)
 
 
-def _seen(folded: str) -> Alarm | None:
+def _seen(reading: Reading) -> Alarm | None:
     """The alarm of a short message in which enough clues stand together, though it names no event."""
-    hits = _CLUES.find_matches_as_indexes(folded, overlapping=True)
-    if len(hits) < _CLUES_NEEDED:
-        return None
+    hits = _CLUES.find_matches_as_indexes(reading.text, overlapping=True)
     worth, number = max((_worth(number, hits), -number) for number in range(len(SCENES)))
-    if len(folded) > _SHORT and not any(_OWNERS[clue].get(-number) == _VIVID for clue, _, _ in hits):
+    scene, owners = SCENES[-number], [_OWNERS[clue].get(-number) for clue, _, _ in hits]
+    if worth < _SCENE or (len(reading.text) > _SHORT and _VIVID not in owners):
         return None
-    if worth < _SCENE or worth + _circumstances(folded) < _SCENE_NEEDED:
+    if worth + _circumstances(reading) < _SCENE_NEEDED:
         return None
-    if SCENES[-number].what == "fire" and signs.CHIMNEY.search(folded) and not _FLAMES.search(folded):
+    if scene.what == "fire" and reading.has(signs.CHIMNEY) and not reading.has(_FLAMES):
         return None
-    clues = [(start, end) for clue, start, end in hits if -number in _OWNERS[clue]]
-    scene = SCENES[-number]
-    span = (clues[0][0], max(end for _, end in clues))
-    return Alarm(scene.line, scene.what, span, f"emergency.{scene.what}.scene")
+    clues = [(start, end) for (_, start, end), owner in zip(hits, owners, strict=True) if owner]
+    return Alarm(scene.line, scene.what, (clues[0][0], max(end for _, end in clues)), f"emergency.{scene.what}.scene")
 
 
 def _worth(number: int, hits: list[tuple[int, int, int]]) -> int:
-    """What the clues of one scene are worth together, each counted once; nothing without a vivid one."""
+    """What the clues of one scene are worth together, each counted once; less without a vivid one."""
     found = {anchor: _OWNERS[anchor][number] for anchor, _, _ in hits if number in _OWNERS[anchor]}
     told = sum(found.values())
     return min(told if _VIVID in found.values() else told - _UNSEEN, _MOST)
 
 
-def _circumstances(folded: str) -> int:
+def _circumstances(reading: Reading) -> int:
     """What speaks for a live event in a short message, and what for the past, for what might be, for rules, for a complaint."""
-    if any(sign.search(folded) for sign in _HARD):
+    if any(reading.has(sign) for sign in _HARD):
         return -_MOST
-    against = sum(bool(sign.search(folded)) for sign in _SOFT)
-    told = bool(signs.TOLD.search(folded))
-    present = bool(signs.NOW.search(folded)) + 2 * bool(signs.CRY.search(folded))
-    return present + (told and not against and len(folded) <= _TERSE) - 4 * against - 3 * (not told and not present)
+    against = sum(reading.has(sign) for sign in _SOFT)
+    told = reading.has(signs.TOLD)
+    present = reading.has(signs.NOW) + 2 * reading.has(signs.CRY)
+    return (
+        present + (told and not against and len(reading.text) <= _TERSE) - 4 * against - 3 * (not told and not present)
+    )

@@ -16,8 +16,10 @@ _WINDOWS, _LONGEST = 5, 160
 #: Of the words of danger, and what Cantonese writes for 点 and 来; 著 only where it is 着.
 _TRADITIONAL = "著燒煙災傷車樓來腦媽爺們電禍搶殺槍賊門鎖關壓墜紅綠燈醫藥護過現剛見還沒無個離開國貨轉橋溝陽臺頂樑熱氣體馬鐵絕遺書會說話讓對親兒孫學頭點應該給嚴塊裡裏邊報從歲歡爛覺難緊趕當這誰麼幾動觸斷線慘險擊衝鋸鋼僕嘔噴濃發暈攔幫蘇聽聯長間單買賣麗產壞盡寫後處訊顏噁轟鑰嬰婦餵鎮綁騙錢錶鐘爐閥竄鬧鬥棄鄰層煩變龍條號帶數兩區內臉傾隻鳥蟲裝運軌橫衛組織員場寶貝歸遠斃屍憂鬱癥啲嚟"
 _SIMPLIFIED = "着烧烟灾伤车楼来脑妈爷们电祸抢杀枪贼门锁关压坠红绿灯医药护过现刚见还没无个离开国货转桥沟阳台顶梁热气体马铁绝遗书会说话让对亲儿孙学头点应该给严块里里边报从岁欢烂觉难紧赶当这谁么几动触断线惨险击冲锯钢仆呕喷浓发晕拦帮苏听联长间单买卖丽产坏尽写后处讯颜恶轰钥婴妇喂镇绑骗钱表钟炉阀窜闹斗弃邻层烦变龙条号带数两区内脸倾只鸟虫装运轨横卫组织员场宝贝归远毙尸忧郁症点来"
-_SIMPLER = str.maketrans(_TRADITIONAL, _SIMPLIFIED)
-_HAS_TRADITIONAL = re.compile(f"[{_TRADITIONAL}]")
+_SIMPLER = dict(zip(_TRADITIONAL, _SIMPLIFIED, strict=True))
+_OLD = re.compile(f"[{_TRADITIONAL}]")
+#: 著 alone is simplified too: 著名.
+_HAS_OLD = re.compile(f"[{_TRADITIONAL.replace('著', '')}]|著[火了]")
 _MARKS = re.compile("[。！？!?\n;；]")
 
 
@@ -26,7 +28,24 @@ def fold(text: str) -> str:
     head = text[:READ]
     small = head.lower()
     folded = small if len(small) == len(head) else head
-    return folded.translate(_SIMPLER) if _HAS_TRADITIONAL.search(folded) else folded
+    return _OLD.sub(lambda old: _SIMPLER[old[0]], folded) if _HAS_OLD.search(folded) else folded
+
+
+class Reading:
+    """A text, and what was already looked for in its pieces."""
+
+    __slots__ = ("_found", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._found: dict[tuple[re.Pattern[str], str], bool] = {}
+
+    def has(self, sign: re.Pattern[str], piece: str | None = None) -> bool:
+        """Whether a sign stands in a piece of it, or in the whole."""
+        key = (sign, self.text if piece is None else piece)
+        if key not in self._found:
+            self._found[key] = sign.search(key[1]) is not None
+        return self._found[key]
 
 
 def ends(text: str) -> list[int]:
