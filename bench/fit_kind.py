@@ -236,7 +236,7 @@ def written(weights: Numbers, start: Numbers) -> str:
         if np.abs(row).max() >= 0.005
     )
     begin = ", ".join(f"{value:.2f}" for value in start)
-    return f"{head}#: Before any word.\nSTART: Final = ({begin})\n#: By group and place: in the title, in the text (times its density), at its close; and by form.\nWEIGHTS: Final[dict[str, tuple[float, ...]]] = {{\n{rows}}}\n".replace(
+    return f"{head}#: Before any word.\nSTART: Final = ({begin})\n#: By group and place: in the title, in the text (times its density), at its close; and by form.\nWEIGHTS: Final[dict[str, tuple[float, float, float, float, float, float]]] = {{\n{rows}}}\n".replace(
         "-0.00", "0.00"
     )
 

@@ -21,7 +21,7 @@ KINDS: Final = (
 #: Before any word.
 START: Final = (0.64, -1.15, 0.81, 0.40, -0.32, -0.39)
 #: By group and place: in the title, in the text (times its density), at its close; and by form.
-WEIGHTS: Final[dict[str, tuple[float, ...]]] = {
+WEIGHTS: Final[dict[str, tuple[float, float, float, float, float, float]]] = {
     "says_help.title": (-1.47, -1.99, -0.11, -0.39, -0.31, 4.28),
     "says_suggestion.title": (-0.21, -0.03, 0.68, -0.31, -0.08, -0.05),
     "says_praise.title": (-0.01, -0.05, -0.02, -0.05, -0.01, 0.14),

@@ -91,6 +91,12 @@ def test_the_titles_own_word_decides_and_leaves_no_place() -> None:
     assert read_kind("关于云溪花园的建议", "七号楼的情况，详见附件").kind == "suggestion"
 
 
+def test_the_titles_own_word_outweighs_the_words_of_another_kind() -> None:
+    text = "物业乱收费，停车费涨价，投诉了没人管，服务态度差"
+    assert read_kind("云溪花园物业", text).kind == "complaint"
+    assert read_kind("举报云溪花园物业", text).kind == "report"
+
+
 def test_a_title_alone_has_no_place_in_the_text() -> None:
     assert read_kind("噪音扰民没人管", "").kind == "complaint"
     assert read_kind("噪音扰民没人管", "").spans == ()
