@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -80,8 +80,8 @@ class Present:
 
     received_at: datetime
     matter_id: object = None
-    #: It came by a channel on which operators write down calls.
-    call: bool = False
+    #: The channel's name.
+    channel: str = ""
     chases: bool = False
     #: It repeats what was answered.
     repeats: bool = False
@@ -90,26 +90,45 @@ class Present:
     immediate: bool = False
 
 
-def habit(recent: Recent, present: Present, calls: frozenset[str] = frozenset()) -> Habit:
-    """Count; ``calls``: names of the channels on which operators write down calls."""
-    hour = [one for one in recent.messages if _within(one, present, HOUR)]
-    minute = [one for one in hour if _within(one, present, MINUTE)]
-    heard = present.call and recent.words is not None and not present.chases
-    return Habit(
-        minute=len(minute) + 1,
-        texts_minute=_texts(minute, recent.words),
-        turns_minute=len(minute) + 1 - _further_pieces(minute, present),
-        hour=len(hour) + 1,
-        texts_hour=_texts(hour, recent.words),
-        turns_hour=len(hour) + 1 - _further_pieces(hour, present),
-        same_minute=_same(minute, recent.words),
-        same_hour=_same(hour, recent.words),
-        calls_hour=sum(_is_call(one, calls) for one in hour) + heard if heard else 0,
+@dataclass(frozen=True, slots=True)
+class SecondHand:
+    """Names of the channels on which others write down what a citizen says: their pace is not his."""
+
+    #: Operators, of calls.
+    calls: frozenset[str] = frozenset()
+    #: Operators and linked platforms.
+    channels: frozenset[str] = frozenset()
+
+
+def habit(recent: Recent, present: Present, second_hand: SecondHand) -> Habit:
+    """Count."""
+    lately = [one for one in recent.messages if _within(one, present, HOUR)]
+    written = [one for one in lately if one.channel not in second_hand.channels]
+    own = Habit() if present.channel in second_hand.channels else _written(recent.words, present, written)
+    heard = present.channel in second_hand.calls and recent.words is not None and not present.chases
+    return replace(
+        own,
+        calls_hour=sum(_is_call(one, second_hand.calls) for one in lately) + 1 if heard else 0,
         chases=present.chases,
         repeats=recent.repeats + 1 if present.repeats else 0,
         unanswered=present.unanswered,
         others=present.others,
         immediate=present.immediate,
+    )
+
+
+def _written(words: bytes | None, present: Present, hour: Sequence[Heard]) -> Habit:
+    """What he wrote himself."""
+    minute = [one for one in hour if _within(one, present, MINUTE)]
+    return Habit(
+        minute=len(minute) + 1,
+        texts_minute=_texts(minute, words),
+        turns_minute=len(minute) + 1 - _further_pieces(minute, present),
+        hour=len(hour) + 1,
+        texts_hour=_texts(hour, words),
+        turns_hour=len(hour) + 1 - _further_pieces(hour, present),
+        same_minute=_same(minute, words),
+        same_hour=_same(hour, words),
     )
 
 
@@ -142,6 +161,8 @@ def _flood(habit: Habit, limits: Limits) -> Flag | None:
     evidence = list(dict.fromkeys(told for _, told in found))
     if habit.others:
         evidence.append(f"the same words came from {_of(habit.others, 'other caller')} too: those are no abuse")
+    if habit.unanswered:
+        evidence.append(f"{_of(habit.unanswered, 'matter')} of his without a result")
     return Flag(kind="flood", score=max(score for score, _ in found), evidence=tuple(evidence))
 
 
@@ -218,5 +239,6 @@ def _same(messages: Sequence[Heard], words: bytes | None) -> int:
 
 
 def _is_call(one: Heard, calls: frozenset[str]) -> bool:
-    """A missed call has no words, and is our fault."""
-    return one.channel in calls and one.words is not None and one.outcome is not Outcome.CHASED
+    """A missed call has no words, and is our fault; nor counts a call about what is owed to him."""
+    owed = (Outcome.CHASED, Outcome.ANSWERED)
+    return one.channel in calls and one.words is not None and one.outcome not in owed

@@ -9,7 +9,7 @@ from functools import partial
 from uuid import UUID
 
 from channels.base import AnyChannel
-from dedupe.conduct import Limits, Present, habit, judge
+from dedupe.conduct import Limits, Present, SecondHand, habit, judge
 from gateway.config import Conduct
 from normalizer.heard import Judged, Recent
 from normalizer.model import Act, KeptMessage, Outcome, Past, PastMatter, PastText, TieKind, Urgency
@@ -17,8 +17,8 @@ from normalizer.model.matter import Flag
 from normalizer.normalize import Fields
 from store.values import Filing, Judge
 
-#: The kind of channel on which operators write down calls.
-CALLS = "telephone"
+#: The kinds of channel on which others write down what a citizen says: operators, and linked platforms.
+CALLS, PARTNER = "telephone", "partner"
 #: What a citizen has a right to do about a matter of his, as often as he likes.
 RIGHTS = frozenset({Act.ANSWERS, Act.EVALUATES, Act.ASKS, Act.CHASES, Act.OBJECTS, Act.WITHDRAWS, Act.PROVES})
 HOUR = timedelta(hours=1)
@@ -29,8 +29,7 @@ class Judging:
     """How conduct is judged here."""
 
     limits: Limits
-    #: Channels on which operators write down calls.
-    calls: frozenset[str]
+    second_hand: SecondHand
     #: How long a flag counts.
     flags_last: timedelta
 
@@ -41,10 +40,10 @@ class Judging:
     def _judge(
         self, kept: KeptMessage, fields: Fields, said: tuple[Flag, ...], recent: Recent, past: Past, filing: Filing
     ) -> Judged:
-        found = present(kept, fields.prints, past, filing, call=kept.channel in self.calls)
+        found = present(kept, fields.prints, past, filing)
         if found.repeats:
             recent = replace(recent, repeats=recent.repeats + _said_again(fields.prints, past))
-        return judge(habit(recent, found, self.calls), said, kept.received_at, self.limits)
+        return judge(habit(recent, found, self.second_hand), said, kept.received_at, self.limits)
 
 
 def judging_of(settings: Conduct, channels: Mapping[str, AnyChannel]) -> Judging:
@@ -52,19 +51,23 @@ def judging_of(settings: Conduct, channels: Mapping[str, AnyChannel]) -> Judging
     limits = settings.model_dump(exclude={"hold_minutes", "flag_days"})
     return Judging(
         Limits(**limits, hold=timedelta(minutes=settings.hold_minutes)),
-        frozenset(name for name, channel in channels.items() if channel.kind == CALLS),
+        SecondHand(_of_kind(channels, CALLS), _of_kind(channels, CALLS, PARTNER)),
         timedelta(days=settings.flag_days),
     )
 
 
-def present(kept: KeptMessage, prints: bytes, past: Past, filing: Filing, *, call: bool) -> Present:
+def _of_kind(channels: Mapping[str, AnyChannel], *kinds: str) -> frozenset[str]:
+    return frozenset(name for name, channel in channels.items() if channel.kind in kinds)
+
+
+def present(kept: KeptMessage, prints: bytes, past: Past, filing: Filing) -> Present:
     """What counts of the message that is judged."""
     verdict, matter = filing.verdict, filing.matter
     repeats = _repeats(prints, past, filing)
     return Present(
         received_at=kept.received_at,
         matter_id=matter.matter_id if matter else None,
-        call=call,
+        channel=kept.channel,
         chases=verdict.act in RIGHTS and not repeats,
         repeats=repeats,
         unanswered=past.open_matters,

@@ -9,13 +9,14 @@ from uuid import UUID
 
 import pytest
 
-from dedupe.conduct import SOFT, Habit, Limits, Present, done, habit, judge
+from dedupe.conduct import SOFT, Habit, Limits, Present, SecondHand, done, habit, judge
 from normalizer.heard import Heard, Recent
 from normalizer.model import Outcome
 from normalizer.model.matter import Flag
 
 NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 LIMITS = Limits()
+SECOND_HAND = SecondHand(frozenset({"telephone"}), frozenset({"telephone", "market"}))
 THREAT = Flag(kind="threat", score=0.97, evidence=("我要砸了你们",))
 ONE, OTHER = UUID(int=1), UUID(int=2)
 
@@ -32,7 +33,7 @@ def texts(number: int, every: float, matter: UUID | None = None, **more: object)
 
 
 def flags(heard: tuple[Heard, ...], present: Present | None = None, repeats: int = 0) -> dict[str, Flag]:
-    counted = habit(Recent(b"now", heard, repeats), present or Present(NOW), frozenset({"telephone"}))
+    counted = habit(Recent(b"now", heard, repeats), present or Present(NOW), SECOND_HAND)
     return {flag.kind: flag for flag in done(counted, LIMITS)}
 
 
@@ -56,13 +57,21 @@ CHASED: dict[str, Any] = {"outcome": Outcome.CHASED}
         ),
         pytest.param(((), Present(NOW, others=5000)), id="one of a campaign"),
         pytest.param(
-            (tuple(said(n * 60, None, channel="telephone") for n in range(30)), Present(NOW, call=True)),
+            (tuple(said(n * 60, None, channel="telephone") for n in range(30)), Present(NOW, channel="telephone")),
             id="thirty calls that we missed",
         ),
         pytest.param(
-            (tuple(said(n * 60, f"{n}", channel="telephone", **CHASED) for n in range(30)), Present(NOW, call=True)),
+            (
+                tuple(said(n * 60, f"{n}", channel="telephone", **CHASED) for n in range(30)),
+                Present(NOW, channel="telephone"),
+            ),
             id="thirty calls about what is owed",
         ),
+        pytest.param(
+            (texts(300, 0.1, channel="market"), Present(NOW, channel="market")),
+            id="a linked platform hands over much at once",
+        ),
+        pytest.param((texts(300, 0.1, channel="market"), None), id="what others wrote down is not his pace"),
         pytest.param((texts(400, 0.1), Present(NOW, immediate=True)), id="danger overrides a flood"),
         pytest.param((texts(40, 120), None), id="what is older does not count"),
     ],
@@ -115,7 +124,7 @@ def test_what_honest_people_do_is_not_flagged(case: tuple[tuple[Heard, ...], Pre
         ),
         pytest.param(
             tuple(said(n * 60, f"{n}", channel="telephone") for n in range(11)),
-            Present(NOW, call=True),
+            Present(NOW, channel="telephone"),
             "harassment",
             0.583,
             "12 calls within an hour",
@@ -135,6 +144,11 @@ def test_what_no_hand_does_is_flagged_with_its_counts(
 def test_a_campaigns_words_are_told_apart_from_one_senders_copies() -> None:
     found = flags(tuple(said(n, "now") for n in range(9)), Present(NOW, others=12))
     assert found["flood"].evidence[-1] == "the same words came from 12 other callers too: those are no abuse"
+
+
+def test_whoever_looks_at_a_flood_is_told_what_the_writer_waits_for() -> None:
+    found = flags(tuple(said(n, "now") for n in range(9)), Present(NOW, unanswered=1))
+    assert found["flood"].evidence[-1] == "1 matter of his without a result"
 
 
 @pytest.mark.parametrize("repeats", [0, 1], ids=["once", "twice"])

@@ -103,7 +103,7 @@ async def test_a_flood_is_held_neighbours_flow_and_danger_overrides(start_gatewa
         by_words = {matter.content: matter for matter in await gateway.matters()}
         assert by_words["着火了，快来"].conduct.flags == by_words["井盖没了"].conduct.flags == ()
         (flag,) = by_words["路灯11"].conduct.flags
-        assert (flag.kind, flag.evidence) == ("flood", ("12 messages within a minute, 12 different texts",))
+        assert (flag.kind, flag.evidence[0]) == ("flood", "12 messages within a minute, 12 different texts")
         assert by_words["路灯11"].conduct.disposition == "review"
         assert by_words["路灯5"].conduct.disposition == "none"
 
