@@ -55,6 +55,7 @@ def test_what_is_happening_goes_to_its_service(text: str, line: str, what: str) 
         pytest.param("上周电梯困人，关了四十分钟，物业也不道歉", id="past week"),
         pytest.param("没有着火，是邻居烧烤的烟", id="denied"),
         pytest.param("查过了，燃气没有泄漏，但表不走字", id="denied within"),
+        pytest.param("没有煤气泄漏，快来抄表", id="denied before"),
         pytest.param("万一着火了，消防车根本开不进来", id="supposed"),
         pytest.param("小孩容易掉进河里，请装护栏", id="feared"),
         pytest.param("楼上乱扔烟头，差点着火", id="nearly"),
