@@ -29,7 +29,7 @@ OWN = ROOT / "tests" / "data" / "conduct"
 SHARED = ROOT.parent / "shared" / "data"
 WIDTH = 120
 #: COLD's texts that are put into letters, and the seed.
-SAMPLE, SEED = 1500, 7
+SAMPLE, SEED = 500, 7
 _ENDS = re.compile("[。！？!?；;\n]")
 _ABUSE = ("insult", "threat", "harassment")
 #: What a plain lexicon would look for.
