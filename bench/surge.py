@@ -42,7 +42,7 @@ PACE, FLOOD = 20, 500
 #: What the p99 of the others may be beside a flood, over what it is without.
 MOST = 1.5
 #: How long the others' last messages may take after the end, seconds.
-PATIENCE = 120.0
+PATIENCE = 600.0
 FIRE = ("{n}号楼着火了，快来人", "我家楼下着火了，{n}单元好多烟", "着火了！{n}层有人困在里面")
 
 

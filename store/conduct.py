@@ -83,7 +83,7 @@ def judged(
     if reading.judge is None:
         return filing
     kept = reading.kept
-    habits = recent(connection, keyring, kept, person, filing.verdict.outcome)
+    habits = recent(connection, words_mark(keyring, kept.message), kept, person, past, filing.verdict.outcome)
     found = reading.judge.judge(habits, past, filing)
     lanes = Lanes.of(keyring, sender_mark(keyring, kept.message))
     if work.lane != lanes.beside and (before := _held(connection, lanes)):
@@ -98,24 +98,30 @@ def judged(
     return replace(filing, judged=found, matter=filing.matter and _noted(filing.matter, found))
 
 
-def recent(connection: Connection, keyring: Keyring, kept: KeptMessage, person: Person, outcome: Outcome) -> Recent:
+def recent(
+    connection: Connection, words: bytes | None, kept: KeptMessage, person: Person, past: Past, outcome: Outcome
+) -> Recent:
     """How the person has been writing; his row is locked. Repeats are counted where this one may be one."""
-    his = MESSAGES.c.caller_id.in_(person.callers)
-    columns = [MESSAGES.c[name] for name in ("received_at", "words_mark", "matter_id", "outcome", "channel")]
-    lately = MESSAGES.c.received_at.between(kept.received_at - HOUR, kept.received_at)
-    rows = connection.execute(
-        select(*columns)
-        .where(his, lately, MESSAGES.c.id != kept.id)
-        .order_by(MESSAGES.c.received_at.desc())
-        .limit(COUNTED)
-    )
+    silent = past.last_contact_at is None or past.last_contact_at < kept.received_at - HOUR
     return Recent(
-        words=words_mark(keyring, kept.message),
-        messages=tuple(
-            Heard(row.received_at, row.words_mark, row.matter_id, row.outcome and Outcome(row.outcome), row.channel)
-            for row in rows
-        ),
+        words=words,
+        messages=() if silent else _lately(connection, person, kept),
         repeats=_repeats(connection, person, kept) if outcome is Outcome.CHASED else 0,
+    )
+
+
+def _lately(connection: Connection, person: Person, kept: KeptMessage) -> tuple[Heard, ...]:
+    """His messages of the last hour, the newest first."""
+    columns = [MESSAGES.c[name] for name in ("received_at", "words_mark", "matter_id", "outcome", "channel")]
+    his = (
+        MESSAGES.c.caller_id.in_(person.callers),
+        MESSAGES.c.received_at.between(kept.received_at - HOUR, kept.received_at),
+        MESSAGES.c.id != kept.id,
+    )
+    rows = connection.execute(select(*columns).where(*his).order_by(MESSAGES.c.received_at.desc()).limit(COUNTED))
+    return tuple(
+        Heard(row.received_at, row.words_mark, row.matter_id, row.outcome and Outcome(row.outcome), row.channel)
+        for row in rows
     )
 
 

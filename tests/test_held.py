@@ -66,7 +66,7 @@ async def write(gateway: RunningGateway, who: str, *texts: str) -> None:
 
 async def until(gateway: RunningGateway, filed: int, held: int) -> dict[str, Any]:
     """The books, once so many are filed and so many held."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while True:
             books = await gateway.node.store.reconcile()
             if (books.outcomes["filed"], books.held) == (filed, held):
