@@ -52,6 +52,8 @@ class Asked:
     settle_seconds: float = 0.0
     #: How it is compared with earlier ones; None: it is not.
     looks: Looks | None = None
+    #: Danger to life or limb: whatever else he asks of the hotline, it is told to the core.
+    urgent: bool = False
 
     @property
     def now(self) -> datetime:
@@ -62,6 +64,8 @@ class Asked:
 def relation(asked: Asked) -> Verdict:
     """What the message is. A named matter of somebody else is no link: a number alone opens nobody's file."""
     for question in _QUESTIONS:
+        if asked.urgent and question in _ENDING:
+            continue
         if (verdict := question(asked)) is not None:
             return verdict
     if asked.kept.message.in_reply_to is not None:
@@ -126,7 +130,8 @@ def _names_it(asked: Asked) -> Verdict | None:
     if named is None or (threaded and asked.cues.status):
         return None
     reason = "answers a mail about this matter of its caller" if threaded else "names this matter of its caller"
-    return _about(asked, named) or _attached(named.matter_id, reason, answers=_question_of(named, asked.now))
+    about = None if asked.urgent else _about(asked, named)
+    return about or _attached(named.matter_id, reason, answers=_question_of(named, asked.now))
 
 
 def _answers_what_he_was_shown(asked: Asked) -> Verdict | None:
@@ -240,6 +245,8 @@ _QUESTIONS: tuple[Callable[[Asked], Verdict | None], ...] = (
     _completes_a_call,
     _tells_it_again,
 )
+#: Of these the core hears nothing, or only that a matter has ended.
+_ENDING = frozenset({_opts_out, _proves_a_number, _asks_how_it_stands, _is_about_one})
 
 
 # -- What he says about a matter ---------------------------------------------------------------------------------------

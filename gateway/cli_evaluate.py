@@ -92,6 +92,61 @@ def incident(
     _evaluate(evaluate_incident, Asked(messages, gold, out_file, days, draw, json_output))
 
 
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option("--gold", exists=True, dir_okay=False, help="What people say of messages: id,label; 1, 0 or a name."),
+]
+RowsOption = Annotated[
+    Path | None, typer.Option("--out", dir_okay=False, help="Write a row per message, with the verdict and its rule.")
+]
+
+
+@evaluate.command()
+def conduct(
+    messages: MessagesOption, gold: LabelsOption = None, out_file: RowsOption = None, json_output: JsonOption = False
+) -> None:
+    """Measure how well insults, threats to staff and spam are told from harsh words about a grievance.
+
+    Labels: insult, threat, harassment, spam, or 1; 0.
+    """
+    _labels("CONDUCT", messages, gold, out_file, as_json=json_output)
+
+
+@evaluate.command()
+def emergency(
+    messages: MessagesOption, gold: LabelsOption = None, out_file: RowsOption = None, json_output: JsonOption = False
+) -> None:
+    """Measure how well live emergencies and danger to the writer's own life are recognised.
+
+    Labels: 110, 119, 120, 122, crisis, or 1; 0.
+    """
+    _labels("EMERGENCY", messages, gold, out_file, as_json=json_output)
+
+
+@evaluate.command()
+def kind(
+    messages: MessagesOption, gold: LabelsOption = None, out_file: RowsOption = None, json_output: JsonOption = False
+) -> None:
+    """Measure how well the kind of a matter is read.
+
+    Labels: consultation, help, suggestion, complaint, report, praise, other; or 咨询, 求助, 建议, 投诉, 举报, 表扬, 其他.
+    """
+    _labels("KIND", messages, gold, out_file, as_json=json_output)
+
+
+def _labels(name: str, messages: Path, gold: Path | None, to: Path | None, *, as_json: bool) -> NoReturn:
+    from gateway import subjects  # noqa: PLC0415
+    from gateway.commands.evaluate_labels import Asked, evaluate_labels  # noqa: PLC0415
+    from gateway.labelled import Unusable  # noqa: PLC0415
+
+    try:
+        with telling():
+            code = evaluate_labels(getattr(subjects, name), Asked(messages, gold, to, as_json), out, err)
+    except Unusable as error:
+        fail(str(error), 2)
+    raise typer.Exit(code)
+
+
 def _evaluate(command: Callable[[Asked, Console, Console], int], asked: Asked) -> NoReturn:
     from gateway.labelled import Unusable  # noqa: PLC0415
 

@@ -13,7 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import orjson
 from sqlalchemy.engine import make_url
@@ -23,6 +22,7 @@ from gateway.config import Config
 from gateway.parked import retry
 from gateway.rebuild import rebuild
 from gateway.replay import Selection, requeue
+from gateway.rules import CityRules
 from store.errors import StoreLocked
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ async def _answer(node: Node, reader: asyncio.StreamReader, writer: asyncio.Stre
             node.ring_handoffs()
             tell(released=released)
         elif asked["do"] == linking.ASKED:
-            tell(**await linking.do(node.store, asked, node.clock(), ZoneInfo(node.config.city.timezone)))
+            tell(**await linking.do(node.store, asked, node.clock(), CityRules.of(node.config.city)))
             node.ring_handoffs()
         elif asked["do"] in people.ASKED:
             tell(**await people.do(node.store, asked, node.clock()))

@@ -7,8 +7,9 @@ belong to which matter is not judged again. Only names of fields and ids come ou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from channels.base import AnyChannel
@@ -17,6 +18,7 @@ from normalizer.matter import Said, amend, compose
 from normalizer.model import (
     Act,
     Attachment,
+    Conduct,
     Envelope,
     HotlineMatter,
     KeptMessage,
@@ -25,8 +27,10 @@ from normalizer.model import (
     Outcome,
     Parsed,
     Party,
+    Urgency,
 )
 from normalizer.normalize import Fields, normalize
+from normalizer.triage import Rules
 from store.dossiers import Dossier, MatterFile, Piece
 
 #: Fields of a matter that rules do not read from its messages: ids, times, links, the caller's history and what is
@@ -44,12 +48,16 @@ NOT_READ = frozenset(
         "channel",
     }
     | {"messages", "caller_id", "same_matter_of", "incident_id", "incident", "follows", "contacts_30d", "matters_30d"}
-    | {"times_this_matter", "unanswered_prior", "last_contact_at", "conduct", "reply_route", "due", "evidence"}
+    | {"times_this_matter", "unanswered_prior", "last_contact_at", "reply_route", "due", "evidence"}
+    | {"sealed_at", "previously_disclosed"}
 )
 #: All others, so that a field added to the matter is compared unless somebody decides otherwise.
 READ = tuple(name for name in HotlineMatter.model_fields if name not in NOT_READ)
 #: The messages of an envelope, and what the rules read in each.
 Readings = Sequence[tuple[Message, Fields]]
+Read = Callable[[Envelope], tuple[str, Readings]]
+#: Flags that may follow from what somebody did, not from his words.
+DONE = frozenset({"flood", "harassment", "repeat_without_reason"})
 UNREADABLE = frozenset({Outcome.MALFORMED, Outcome.FAILED})
 
 
@@ -84,10 +92,11 @@ def unread(dossier: Dossier) -> Preview:
     return Preview(dossier.envelope.id, dossier.envelope.channel, dossier.outcomes, Outcome.FAILED)
 
 
-def difference(dossier: Dossier, channels: Mapping[str, AnyChannel]) -> Preview:
+def difference(dossier: Dossier, channels: Mapping[str, AnyChannel], rules: Rules | None) -> Preview:
     """Read the envelope, and those that its matters are made of, by the present code and rules."""
     envelope = dossier.envelope
-    would_be, after = _read(channels, envelope)
+    read = partial(_read, channels, rules)
+    would_be, after = read(envelope)
     before = tuple(Message.model_validate(piece.content) for piece in dossier.pieces)
     return Preview(
         envelope_id=envelope.id,
@@ -95,16 +104,16 @@ def difference(dossier: Dossier, channels: Mapping[str, AnyChannel]) -> Preview:
         was=dossier.outcomes,
         would_be=would_be,
         changes=_message_changes(before, [message for message, _ in after]),
-        matters=tuple(_matter_changes(dossier.matters, {envelope.id: after}, channels)),
+        matters=tuple(_matter_changes(dossier.matters, {envelope.id: after}, read, rules)),
     )
 
 
-def _read(channels: Mapping[str, AnyChannel], envelope: Envelope) -> tuple[str, Readings]:
+def _read(channels: Mapping[str, AnyChannel], rules: Rules | None, envelope: Envelope) -> tuple[str, Readings]:
     try:
         parsed: Parsed = channels[envelope.channel].parse(envelope)
         messages = () if isinstance(parsed, Notice) else parsed
         # Our ids of the messages stand in the evidence only, which is not compared: the envelope's does as well.
-        readings = [(message, normalize(message, envelope.id)) for message in messages]
+        readings = [(message, normalize(message, envelope.id, rules, envelope.received_at)) for message in messages]
     except Malformed:
         return Outcome.MALFORMED, ()
     except Exception:  # noqa: BLE001 - any fault of ours; its words could quote the citizen
@@ -127,33 +136,36 @@ def _message_changes(before: Sequence[Message], after: Sequence[Message]) -> tup
 
 
 def _matter_changes(
-    files: Sequence[MatterFile], read: dict[UUID, Readings], channels: Mapping[str, AnyChannel]
+    files: Sequence[MatterFile], known: dict[UUID, Readings], read: Read, rules: Rules | None
 ) -> list[MatterChange]:
     changes = []
     for file in files:
-        for envelope_id in file.envelopes.keys() - read.keys():
-            read[envelope_id] = _read(channels, file.envelopes[envelope_id])[1]
+        for envelope_id in file.envelopes.keys() - known.keys():
+            known[envelope_id] = read(file.envelopes[envelope_id])[1]
         before = HotlineMatter.model_validate(file.document)
-        after = _composed(before, file.pieces, read)
+        after = _composed(before, file.pieces, known, rules)
         fields = ("messages",) if after is None else field_changes(before, after)
         if fields:
             changes.append(MatterChange(file.id, fields))
     return changes
 
 
-def _composed(before: HotlineMatter, pieces: Sequence[Piece], read: Mapping[UUID, Readings]) -> HotlineMatter | None:
+def _composed(
+    before: HotlineMatter, pieces: Sequence[Piece], read: Mapping[UUID, Readings], rules: Rules | None
+) -> HotlineMatter | None:
     """The matter that its messages give now; None when one of them does not come out of its envelope any more."""
     if len(pieces) != len(before.messages):
         return None
     matter: HotlineMatter | None = None
     for piece, told in zip(pieces, before.messages, strict=True):
-        reading = _present(piece, read.get(piece.envelope_id))
+        reading = _present(piece, read.get(piece.envelope_id), rules)
         if reading is None:
             return None
         kept, fields = _kept(piece, reading[0]), reading[1]
         said = Said(told.act, told.answers)
         matter = _first(before, kept, fields) if matter is None else amend(matter, kept, fields, said)
-    if matter is not None and any(told.act is Act.CHASES for told in before.messages):
+    chased = any(told.act is Act.CHASES for told in before.messages)
+    if matter is not None and chased and matter.urgency is Urgency.ROUTINE:
         return matter.model_copy(update={"urgency": before.urgency})  # raised by the chase, and by no words
     return matter
 
@@ -179,11 +191,11 @@ def _kept(piece: Piece, message: Message) -> KeptMessage:
     )
 
 
-def _present(piece: Piece, read: Readings | None) -> tuple[Message, Fields] | None:
+def _present(piece: Piece, read: Readings | None, rules: Rules | None) -> tuple[Message, Fields] | None:
     """The message as it is read now; as it was kept where its envelope is too large to be read along, or was a part."""
     if read is None or piece.content.get("part") is not None:
         message = Message.model_validate(piece.content)
-        return message, normalize(message, piece.id)
+        return message, normalize(message, piece.id, rules, piece.received_at)
     return read[piece.position] if piece.position < len(read) else None
 
 
@@ -196,9 +208,16 @@ def field_changes(before: HotlineMatter, after: HotlineMatter) -> tuple[str, ...
             found += [f"party.{part}" for part in Party.model_fields if getattr(old, part) != getattr(new, part)]
         elif name == "attachments":
             found += [name] if _declared(old) != _declared(new) else []
+        elif name == "conduct":
+            found += ["conduct.flags"] if _said(old) != _said(new) else []
         elif old != new:
             found.append(name)
     return tuple(found)
+
+
+def _said(conduct: Conduct) -> set[str]:
+    """Signs that the words gave; those of what he did come from his past."""
+    return {str(flag.kind) for flag in conduct.flags} - DONE
 
 
 def _declared(attachments: Sequence[Attachment]) -> list[tuple[object, ...]]:

@@ -12,7 +12,7 @@ from dedupe.incident import incident_of
 from dedupe.relation import LONGEST_SECONDS, Asked, relation, when_full
 from dedupe.sameness import Looks
 from gateway.proving import proving
-from gateway.texts import LABELS, Language, language_of, standing, written
+from gateway.texts import LABELS, Language, language_of, standing, warned, written
 from normalizer.matter import Said, amend, compose
 from normalizer.model import (
     Act,
@@ -84,7 +84,8 @@ def decide(
     kept: KeptMessage, fields: Fields, fresh: Fresh, habits: Habits, caller_id: UUID, past: Past, open_file: OpenFile
 ) -> Filing:
     """Relation first, then the document; run under the caller's lock."""
-    verdict = relation(Asked(kept, fields.cues, past, habits.settle_seconds, habits.looks))
+    urgent = fields.triage.urgency is Urgency.IMMEDIATE
+    verdict = relation(Asked(kept, fields.cues, past, habits.settle_seconds, habits.looks, urgent))
     matter = open_file(verdict.matter_id) if verdict.matter_id is not None else None
     if matter is not None:
         verdict = when_full(verdict, matter)
@@ -108,6 +109,7 @@ def decide(
         verdict=verdict,
         matter=_counted(more, past, verdict) if matter.caller_id == caller_id else more,
         event_type=EVENT_TYPES.get(verdict.act, AMENDED),
+        replies=_warning(kept, fields, habits, more),
         media=_media(kept, habits),
         settles_at=_settles_at(kept, more, habits) if verdict.settling else None,
     )
@@ -115,7 +117,9 @@ def decide(
 
 def _filed(kept: KeptMessage, fields: Fields, habits: Habits, verdict: Verdict, matter: HotlineMatter) -> Filing:
     acknowledged = habits.acknowledges and kept.message.answerable
-    replies = (_acknowledgement(kept, fields, matter),) if acknowledged else ()
+    replies = _warning(kept, fields, habits, matter) or (
+        (_acknowledgement(kept, fields, matter),) if acknowledged else ()
+    )
     return Filing(verdict, matter, FILED, replies, _media(kept, habits), _settles_at(kept, matter, habits))
 
 
@@ -198,6 +202,15 @@ def _acknowledgement(kept: KeptMessage, fields: Fields, matter: HotlineMatter) -
     language = language_of(fields.language)
     text = written(ReplyKind.ACKNOWLEDGEMENT, language, matter.tracking_code)
     return _draft(kept, language, ReplyKind.ACKNOWLEDGEMENT, text, matter.tracking_code, matter.matter_id)
+
+
+def _warning(kept: KeptMessage, fields: Fields, habits: Habits, matter: HotlineMatter) -> tuple[Draft, ...]:
+    """The number to call at once, for whoever tells of danger - whether or not new matters are acknowledged."""
+    if not fields.triage.warnings or not habits.answers:
+        return ()
+    language = language_of(fields.language)
+    text = warned(language, fields.triage.warnings, matter)
+    return (_draft(kept, language, ReplyKind.WARNING, text, matter.tracking_code, matter.matter_id),)
 
 
 def _status(kept: KeptMessage, fields: Fields, verdict: Verdict, past: Past, matter: HotlineMatter | None) -> Draft:

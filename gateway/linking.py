@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gateway.filing import Fresh
 from gateway.regroup import divide
+from gateway.rules import CityRules, rules_of
 from normalizer.ids import derived, derived_number
 from normalizer.model import Frozen
 from normalizer.tracking import NUMBERS, tracking_code
@@ -42,12 +43,12 @@ class Asked(Frozen):
     """Why, in his words."""
 
 
-async def decide(store: Store, asked: Asked, at: datetime, zone: ZoneInfo) -> str:
+async def decide(store: Store, asked: Asked, at: datetime, rules: CityRules) -> str:
     """Do it; what was done, in a sentence. Raise Refused or LookupError with what to do instead."""
     links = store.links()
     matter = await links.find(asked.matter)
     if asked.act == "split":
-        return await _split(links, matter, asked, at, zone)
+        return await _split(links, matter, asked, at, rules)
     if asked.other is None:
         raise Refused("name the other matter or incident")
     other = await links.find(asked.other)
@@ -61,20 +62,22 @@ async def decide(store: Store, asked: Asked, at: datetime, zone: ZoneInfo) -> st
     return f"joined: it belongs to incident {incident}"
 
 
-async def do(store: Store, asked: dict[str, Any], at: datetime, zone: ZoneInfo) -> dict[str, str]:
+async def do(store: Store, asked: dict[str, Any], at: datetime, rules: CityRules) -> dict[str, str]:
     """Do what is asked over the control socket; ``done``, or ``error`` with a sentence. Raise StoreUnavailable."""
     try:
-        return {"done": await decide(store, Asked.model_validate(asked["asked"], strict=False), at, zone)}
+        return {"done": await decide(store, Asked.model_validate(asked["asked"], strict=False), at, rules)}
     except (Refused, LookupError) as error:
         return {"error": str(error.args[0])}
 
 
-async def _split(links: LinkBook, matter: UUID, asked: Asked, at: datetime, zone: ZoneInfo) -> str:
+async def _split(links: LinkBook, matter: UUID, asked: Asked, at: datetime, rules: CityRules) -> str:
     new = derived(asked.messages[0] if asked.messages else matter, "split", at.isoformat())
     for attempt in range(TRIES):
-        code = tracking_code(at.astimezone(zone).date(), derived_number(new, attempt, NUMBERS))
+        code = tracking_code(at.astimezone(ZoneInfo(rules.timezone)).date(), derived_number(new, attempt, NUMBERS))
         try:
-            await links.split(matter, asked.messages, partial(divide, Fresh(new, code)), asked.by, asked.reason, at)
+            await links.split(
+                matter, asked.messages, partial(divide, Fresh(new, code), rules_of(rules)), asked.by, asked.reason, at
+            )
         except IntegrityError:
             continue  # somebody has that number
         return f"split: the new matter is {code}"

@@ -11,7 +11,6 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -33,6 +32,7 @@ from gateway.opening import open_books
 from gateway.outward import ChannelState, Outward
 from gateway.pipeline import RETRY_SECONDS, Pipeline
 from gateway.rides import Rides
+from gateway.rules import CityRules
 from gateway.server import HttpServer
 from gateway.sinks import open_sink, sinks_of
 from gateway.supervisor import Health, Supervisor
@@ -310,7 +310,7 @@ def build_pipeline(
         channels,
         clock=clock,
         metrics=metrics,
-        zone=ZoneInfo(config.city.timezone),
+        rules=CityRules.of(config.city),
         offload=offload or Offload(channel.kind for channel in channels.values()),
         filed=filed,
         retry_seconds=retry_seconds,

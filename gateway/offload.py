@@ -13,16 +13,16 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Self, TypeVar
-from uuid import UUID
 
 from channels.base import AnyChannel, File
 from channels.errors import Malformed
 from channels.registry import load
 from channels.settings import ChannelSettings
+from gateway.rules import CityRules, read
 from gateway.zygote import ENDED, LENGTH, Fault
 from normalizer.archive import unseen
-from normalizer.model import Envelope, Message, Parsed
-from normalizer.normalize import Fields, normalize
+from normalizer.model import Envelope, KeptMessage, Parsed
+from normalizer.normalize import Fields
 
 T = TypeVar("T")
 
@@ -84,9 +84,9 @@ class Offload:
         """``channel.parse``. Raise Malformed or OwnFault."""
         return await self._call(suspect, _parse, channel.kind, channel.name, channel.settings, envelope)
 
-    async def normalize(self, message: Message, message_id: UUID, *, suspect: bool = False) -> Fields:
-        """``normalizer.normalize``. Raise OwnFault."""
-        return await self._call(suspect, normalize, message, message_id)
+    async def read(self, kept: KeptMessage, rules: CityRules, *, suspect: bool = False) -> Fields:
+        """``normalizer.normalize`` by the city's rules. Raise OwnFault."""
+        return await self._call(suspect, read, kept, rules)
 
     async def carried(self, channel: AnyChannel, envelope: Envelope) -> Mapping[str, File]:
         """``channel.carried``. Raise OwnFault."""

@@ -24,6 +24,7 @@ from gateway.judging import Judging
 from gateway.looking import Looking
 from gateway.metrics import Metrics
 from gateway.offload import Offload, OwnFault
+from gateway.rules import CityRules
 from normalizer.cues import codes_in
 from normalizer.ids import derived, derived_number
 from normalizer.model import ContactType, KeptMessage, Notice, Outcome
@@ -55,7 +56,7 @@ class Pipeline:
         *,
         clock: Clock,
         metrics: Metrics,
-        zone: ZoneInfo,
+        rules: CityRules,
         offload: Offload,
         filed: Callable[[UUID], None],
         retry_seconds: tuple[float, ...] = RETRY_SECONDS,
@@ -65,7 +66,8 @@ class Pipeline:
         judging: Judging | None = None,
     ) -> None:
         self._store, self._channels = store, channels
-        self._clock, self._metrics, self._zone = clock, metrics, zone
+        self._clock, self._metrics = clock, metrics
+        self._rules, self._zone = rules, ZoneInfo(rules.timezone)
         self._offload, self._filed, self._retry_seconds = offload, filed, retry_seconds
         self._settle_seconds, self._acknowledge, self._looking = settle_seconds, acknowledge, looking
         self._judging = judging
@@ -158,7 +160,7 @@ class Pipeline:
                 return
             kept = gathered.whole
             self._metrics.outcomes.labels(kept.channel, Outcome.PART).inc(gathered.parts)
-        fields = await self._offload.normalize(kept.message, kept.id, suspect=work.attempts > 0)
+        fields = await self._offload.read(kept, self._rules, suspect=work.attempts > 0)
         channel = self._channel(kept.channel)
         sight, looks = await self._looking.look(fields, kept) if self._looking else (None, None)
         decision = partial(decide, kept, fields, self._fresh(kept, work.attempts), self._habits(channel, looks))
@@ -172,7 +174,7 @@ class Pipeline:
                 codes=(*fields.cues.codes, *codes_in(kept.message.title or "")),
                 ride_seconds=getattr(channel, "ride_seconds", 0),
                 identifies=channel.identifies,
-                judge=self._judging.of(kept, fields) if self._judging else None,
+                judge=self._judging.of(kept, fields, fields.triage.flags) if self._judging else None,
             )
         except SetAside as aside:
             await self._store.set_aside(work, kept, aside, self._clock())

@@ -10,6 +10,7 @@ from gateway.filing import Fresh
 from normalizer.matter import Said, amend, compose
 from normalizer.model import Attachment, HotlineMatter, KeptMessage
 from normalizer.normalize import normalize
+from normalizer.triage import Rules
 from store.regroup import Halves
 
 #: What a matter knows otherwise than from its messages, and keeps when some of them leave.
@@ -32,22 +33,26 @@ KEPT = (
 FETCHED = ("media_type", "size", "sha256", "scan", "scan_reason", "availability")
 
 
-def divide(fresh: Fresh, before: HotlineMatter, told: Sequence[KeptMessage], leaving: Collection[UUID]) -> Halves:
+def divide(
+    fresh: Fresh, rules: Rules | None, before: HotlineMatter, told: Sequence[KeptMessage], leaving: Collection[UUID]
+) -> Halves:
     """What stays, and the new matter of the messages that leave; ``told`` are all its messages, in order."""
     stay = [one for one in told if one.id not in leaving]
     leave = [one for one in told if one.id in leaving]
-    stays = _composed(before, stay, Fresh(before.matter_id, before.tracking_code))
+    stays = _composed(before, stay, Fresh(before.matter_id, before.tracking_code), rules)
     kept = {name: getattr(before, name) for name in KEPT}
-    leaves = _composed(before, leave, fresh)
+    leaves = _composed(before, leave, fresh, rules)
     way = {"reply_route": before.reply_route, "matters_30d": before.matters_30d + 1}
     return Halves(stays.model_copy(update=kept), leaves.model_copy(update=way))
 
 
-def _composed(before: HotlineMatter, messages: Sequence[KeptMessage], fresh: Fresh) -> HotlineMatter:
+def _composed(
+    before: HotlineMatter, messages: Sequence[KeptMessage], fresh: Fresh, rules: Rules | None
+) -> HotlineMatter:
     said = {one.message_id: one for one in before.messages}
     matter: HotlineMatter | None = None
     for one in messages:
-        fields = normalize(one.message, one.id)
+        fields = normalize(one.message, one.id, rules, one.received_at)
         if matter is None:
             matter = compose(
                 one,

@@ -15,7 +15,9 @@ from channels.settings import ChannelSettings
 from gateway.clock import Clock
 from gateway.difference import Preview, difference, unread
 from gateway.offload import Offload, OwnFault
+from gateway.rules import CityRules, rules_of
 from normalizer.model import Envelope, Outcome
+from normalizer.triage import Rules
 from store.dossiers import Dossier
 from store.store import Store
 
@@ -50,7 +52,7 @@ async def requeue(store: Store, selection: Selection, clock: Clock, progress: Ca
 
 
 async def preview(
-    store: Store, channels: Mapping[str, AnyChannel], offload: Rereading, selection: Selection
+    store: Store, channels: Mapping[str, AnyChannel], offload: Rereading, selection: Selection, rules: CityRules
 ) -> AsyncGenerator[Preview, None]:
     """Read the selection's envelopes anew, in order of arrival, without writing anything.
 
@@ -60,7 +62,7 @@ async def preview(
     try:
         last: UUID | None = None
         while page := await store.dossiers(selection.outcomes, selection.since, last, PAGE, PAGE_BYTES):
-            under_way.append(asyncio.create_task(offload.differences(page, channels)))
+            under_way.append(asyncio.create_task(offload.differences(page, channels, rules)))
             last = page[-1].envelope.id
             if len(under_way) > offload.processes:
                 for found in await under_way.popleft():
@@ -83,32 +85,36 @@ class Rereading(Offload):
     def __init__(self, kinds: Iterable[str] = (), processes: int | None = None, seconds: float = 30) -> None:
         super().__init__(kinds, processes, seconds)
 
-    async def differences(self, page: Sequence[Dossier], channels: Mapping[str, AnyChannel]) -> list[Preview]:
+    async def differences(
+        self, page: Sequence[Dossier], channels: Mapping[str, AnyChannel], rules: CityRules
+    ) -> list[Preview]:
         """What would come out of each. Where one hangs or crashes its process, each is read alone."""
         used = {
             name: (channels[name].kind, channels[name].settings)
             for name in {envelope.channel for dossier in page for envelope in _envelopes(dossier)} & channels.keys()
         }
         try:
-            return await self._call(False, _differences, page, used)
+            return await self._call(False, _differences, page, used, rules)
         except OwnFault:
             if len(page) == 1:
                 return [unread(page[0])]
-            return [found for one in page for found in await self.differences([one], channels)]
+            return [found for one in page for found in await self.differences([one], channels, rules)]
 
 
 def _envelopes(dossier: Dossier) -> list[Envelope]:
     return [dossier.envelope, *(envelope for file in dossier.matters for envelope in file.envelopes.values())]
 
 
-def _differences(page: Sequence[Dossier], settings: Mapping[str, tuple[str, ChannelSettings]]) -> list[Preview]:
+def _differences(
+    page: Sequence[Dossier], settings: Mapping[str, tuple[str, ChannelSettings]], rules: CityRules
+) -> list[Preview]:
     """Runs in the worker."""
     channels = {name: load(kind)(name, chosen) for name, (kind, chosen) in settings.items()}
-    return [_difference(dossier, channels) for dossier in page]
+    return [_difference(dossier, channels, rules_of(rules)) for dossier in page]
 
 
-def _difference(dossier: Dossier, channels: Mapping[str, AnyChannel]) -> Preview:
+def _difference(dossier: Dossier, channels: Mapping[str, AnyChannel], rules: Rules) -> Preview:
     try:
-        return difference(dossier, channels)
+        return difference(dossier, channels, rules)
     except Exception:  # noqa: BLE001 - one that cannot be compared must not hide the rest of its page
         return unread(dossier)

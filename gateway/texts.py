@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
-from normalizer.model import PastMatter
+from normalizer.model import HotlineMatter, PastMatter
 from normalizer.reply import ReplyKind
 
 Language = Literal["zh", "en"]
@@ -16,6 +17,10 @@ TEXTS: dict[ReplyKind, dict[Language, str]] = {
     ReplyKind.ACKNOWLEDGEMENT: {
         "zh": "您的诉求已收到，受理编号：{code}。回复“进度 {code}”可查询办理情况。",
         "en": "We have received your request. Its number is {code}. Reply “status {code}” to ask how it stands.",
+    },
+    ReplyKind.WARNING: {
+        "zh": "{text}您的来信已按紧急事项转办，受理编号：{code}。",
+        "en": "{text} Your message is being passed on as urgent. Its number is {code}.",
     },
     ReplyKind.STATUS: {
         "zh": "受理编号 {code}：{state}",
@@ -56,6 +61,7 @@ TEXTS: dict[ReplyKind, dict[Language, str]] = {
 #: takes five Chinese characters and nothing else.
 LABELS: dict[ReplyKind, str] = {
     ReplyKind.ACKNOWLEDGEMENT: "已收到",
+    ReplyKind.WARNING: "紧急提示",
     ReplyKind.STATUS: "办理情况",
     ReplyKind.CODE: "验证码",
     ReplyKind.BINDING: "绑定手机",
@@ -92,6 +98,15 @@ PROVING: dict[str, dict[Language, str]] = {
     },
 }
 
+#: For who writes English: what the profile says in Chinese, by line; and to whoever may harm himself.
+WARNINGS = {
+    "110": "If you are in danger now, call 110 (police) at once; if you cannot speak, send a text message to 12110.",
+    "119": "Get to a safe place and call 119 (fire and rescue) at once.",
+    "120": "Call 120 (ambulance) at once.",
+    "122": "Call 122 (traffic police) at once; for the injured call 120.",
+}
+CRISIS = "You are not alone. Please call 12356 (psychological help, day and night); if you are in danger, 110 or 120."
+
 #: How a matter stands, as a citizen may know it.
 STATES: dict[str, dict[Language, str]] = {
     "filed": {"zh": "已收到，正在转办。", "en": "received, being passed on."},
@@ -117,6 +132,13 @@ def language_of(code: str | None) -> Language:
 def written(kind: ReplyKind, language: Language, code: str, text: str = "") -> str:
     """A reply's whole text."""
     return TEXTS[kind][language].format(code=code, text=_sentence(text, language)).strip()
+
+
+def warned(language: Language, told: Sequence[str], matter: HotlineMatter) -> str:
+    """The number to call at once, in the words of the city's profile (``told``), or in English."""
+    if language == "en":
+        told = [CRISIS] if matter.crisis else [WARNINGS[matter.emergency_line]] if matter.emergency_line else told
+    return written(ReplyKind.WARNING, language, matter.tracking_code, "".join(told))
 
 
 def neutral(language: Language, code: str) -> str:

@@ -9,14 +9,17 @@ from normalizer.model import (
     Act,
     Attachment,
     ChannelRef,
+    Conduct,
     Contact,
     Evaluation,
+    Flag,
     HotlineMatter,
     KeptMessage,
     MatterMessage,
     Message,
     Party,
     ReplyRoute,
+    Urgency,
 )
 from normalizer.normalize import Fields
 from normalizer.staff import staff_numbers
@@ -39,6 +42,8 @@ class Said:
 
 
 REPORTS = Said(Act.REPORTS)
+#: What needs somebody soonest comes first.
+SOONEST = (Urgency.IMMEDIATE, Urgency.URGENT, Urgency.ROUTINE)
 #: Acts whose words belong to the matter's content.
 TELLING = frozenset({Act.REPORTS, Act.ANSWERS, Act.OBJECTS})
 
@@ -53,11 +58,11 @@ def compose(
     reply_route: ReplyRoute | None = None,
 ) -> HotlineMatter:
     """The matter that a message opens."""
-    message = kept.message
+    message, read = kept.message, fields.triage
     return HotlineMatter(
         matter_id=matter_id,
         tracking_code=tracking_code,
-        kind=fields.kind,
+        kind=read.kind,
         title=fields.title,
         content=fields.text,
         language=fields.language,
@@ -67,14 +72,14 @@ def compose(
         channel=ChannelRef(name=kept.channel, kind=kept.kind, account=message.account),
         messages=(_part(kept, fields),),
         party=Party(
-            type=message.party_type,
+            type=read.party_type,
             name=fields.name,
-            unit=fields.unit,
+            unit=fields.unit or read.unit,
             contact_phone=fields.contact_phone,
             contacts=_contacts(message),
         ),
         caller_id=caller_id,
-        confidential=fields.confidential,
+        confidential=read.confidential,
         about_hotline_staff=fields.about_hotline_staff,
         withheld_from=fields.withheld_from,
         disposition=message.disposition,
@@ -82,10 +87,18 @@ def compose(
         call_back_owed=message.call_back_owed,
         source=message.source,
         operator=message.operator,
-        linked_platform=message.linked_platform,
+        target_unit=read.target_unit,
+        occurred_at=read.occurred_at,
+        linked_platform=read.linked_platform,
         partner_number=message.partner_number,
-        emergency_line=message.emergency_line,
-        place=fields.place,
+        emergency_line=read.emergency_line,
+        crisis=read.crisis,
+        urgency=read.urgency,
+        acceptance=read.acceptance,
+        several=read.several,
+        conduct=Conduct(flags=read.flags),
+        due=read.due,
+        place=read.place,
         reply_route=reply_route or ReplyRoute(channel=kept.channel),
         evidence=fields.evidence,
     )
@@ -93,12 +106,12 @@ def compose(
 
 def amend(matter: HotlineMatter, kept: KeptMessage, fields: Fields, said: Said = REPORTS) -> HotlineMatter:
     """The matter with a further message of its caller: his first words stay first, what was missing is filled in."""
-    told = said.act in TELLING
+    told, read = said.act in TELLING, fields.triage
     words = [matter.content, fields.text if told else ""]
     party = matter.party.model_copy(
         update={
             "name": matter.party.name or fields.name,
-            "unit": matter.party.unit or fields.unit,
+            "unit": matter.party.unit or fields.unit or read.unit,
             "contact_phone": matter.party.contact_phone or fields.contact_phone,
             "contacts": tuple(dict.fromkeys((*matter.party.contacts, *_contacts(kept.message)))),
         }
@@ -112,15 +125,29 @@ def amend(matter: HotlineMatter, kept: KeptMessage, fields: Fields, said: Said =
             "attachments": _renumbered((*matter.attachments, *_outward(kept, fields))),
             "messages": (*matter.messages, _part(kept, fields, said)),
             "party": party,
-            "confidential": matter.confidential or fields.confidential,
+            "confidential": matter.confidential or read.confidential,
             "about_hotline_staff": matter.about_hotline_staff or fields.about_hotline_staff,
             "withheld_from": _withheld(matter, fields),
-            "place": matter.place or fields.place,
+            "place": matter.place or read.place,
+            "occurred_at": matter.occurred_at or read.occurred_at,
+            "target_unit": matter.target_unit or read.target_unit,
+            "linked_platform": matter.linked_platform or read.linked_platform,
+            "emergency_line": matter.emergency_line or read.emergency_line,
+            "crisis": matter.crisis or read.crisis,
+            "urgency": min(matter.urgency, read.urgency, key=SOONEST.index),
+            "several": matter.several or read.several,
+            "conduct": _flagged(matter.conduct, read.flags),
             "times_this_matter": matter.times_this_matter + 1,
             "evaluation": _evaluation(kept, fields, said) or matter.evaluation,
             "evidence": (*matter.evidence, *fields.evidence),
         }
     )
+
+
+def _flagged(conduct: Conduct, flags: tuple[Flag, ...]) -> Conduct:
+    """Each kind of flag once, the surest."""
+    surest = {flag.kind: flag for flag in sorted((*conduct.flags, *flags), key=lambda flag: flag.score)}
+    return conduct.model_copy(update={"flags": tuple(surest.values())})
 
 
 def _withheld(matter: HotlineMatter, fields: Fields) -> tuple[str, ...]:

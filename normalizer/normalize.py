@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
@@ -18,13 +19,13 @@ from normalizer.model import (
     ContactType,
     Evidence,
     Frozen,
-    MatterKind,
     Message,
     Place,
 )
 from normalizer.phones import phones
 from normalizer.staff import against_staff, staff_numbers
 from normalizer.title import title
+from normalizer.triage import Rules, Triage, Words, stated, triage
 
 #: The surest way to reach him first.
 _SURENESS = (Assurance.VERIFIED, Assurance.ASSERTED, Assurance.SPOOFABLE)
@@ -55,12 +56,8 @@ class Fields(Frozen):
     """As stated; one line, None when nothing is left of it."""
     unit: str | None
     """As stated; one line, None when nothing is left of it."""
-    kind: MatterKind
-    """As chosen by the citizen, else ``other``."""
-    confidential: bool
-    """He asked to stay unnamed."""
-    place: Place | None
-    """Shared or named."""
+    triage: Triage
+    """What the city's rules read in them; without rules only what was stated."""
     attachments: tuple[Attachment, ...]
     """With file names fit to be shown."""
     cues: Cues
@@ -72,13 +69,20 @@ class Fields(Frozen):
     withheld_from: tuple[str, ...] = ()
     """Operators whom such a complaint concerns: who wrote it down, and whose number stands in it."""
     evidence: tuple[Evidence, ...]
-    """Why title, language, contact phone and kind are what they are; spans count characters of ``text``."""
+    """Why title, language, contact phone and what is in ``triage`` are what they are; spans count characters of ``text``."""
 
 
-def normalize(message: Message, message_id: UUID) -> Fields:
-    """Read ``message``; ``message_id`` is ours, for the evidence. Pure and total: any text gives fields."""
+def normalize(
+    message: Message, message_id: UUID, rules: Rules | None = None, received_at: datetime | None = None
+) -> Fields:
+    """Read ``message``; ``message_id`` is ours, for the evidence. Pure and total: any text gives fields.
+
+    ``rules`` judge it, and then ``received_at`` must be told; without them only what was stated is read.
+    """
     text = clean(message.text)
     heading, heading_why = _title(message, text, message_id)
+    words = Words(message, message_id, heading, text, _place(message.place))
+    found = stated(words) if rules is None or received_at is None else triage(words, rules, received_at)
     code, code_rule = identify(text)
     phone, phone_why = _phone(message, text, message_id)
     staff_why = _staff(message, text, message_id)
@@ -91,9 +95,7 @@ def normalize(message: Message, message_id: UUID) -> Fields:
         contact_phone=phone,
         name=_line(message.name),
         unit=_line(message.unit),
-        kind=message.matter_kind or MatterKind.OTHER,
-        confidential=message.confidential,
-        place=_place(message.place),
+        triage=found,
         attachments=tuple(_attachment(attachment) for attachment in message.attachments),
         cues=read_cues(text),
         prints=_prints(heading, matching, message.place),
@@ -103,7 +105,7 @@ def normalize(message: Message, message_id: UUID) -> Fields:
             heading_why,
             Evidence(field="language", message_id=message_id, rule=code_rule),
             *phone_why,
-            *_kind(message, message_id),
+            *found.evidence,
             *staff_why,
         ),
     )
@@ -140,13 +142,6 @@ def _stated(contacts: tuple[Contact, ...]) -> str | None:
     numbers = [contact for contact in contacts if contact.type is ContactType.PHONE]
     surest = min(numbers, key=lambda contact: _SURENESS.index(contact.assurance), default=None)
     return _line(surest.value) if surest else None
-
-
-def _kind(message: Message, message_id: UUID) -> tuple[Evidence, ...]:
-    """Whence the kind, if the citizen chose one."""
-    if message.matter_kind is None:
-        return ()
-    return (Evidence(field="kind", message_id=message_id, rule="kind.stated"),)
 
 
 def _staff(message: Message, text: str, message_id: UUID) -> tuple[Evidence, ...]:

@@ -14,10 +14,12 @@ from normalizer.model import Contact, Frozen
 
 
 class ReplyKind(StrEnum):
-    """Why the city writes to a citizen. All but the first four are the core's updates (CONTRACT.md)."""
+    """Why the city writes to a citizen. All but the first five are the core's updates (CONTRACT.md)."""
 
     ACKNOWLEDGEMENT = "acknowledgement"
     """We have it, and this is its number (受理编号)."""
+    WARNING = "warning"
+    """Danger: the number to call at once. It goes to whoever asked for no messages too."""
     STATUS = "status"
     """He asked how it stands."""
     CODE = "code"

@@ -19,7 +19,7 @@ from normalizer.model import (
     Past,
     Verdict,
 )
-from normalizer.reply import stepped_at
+from normalizer.reply import ReplyKind, stepped_at
 from store.alike import recall_alike
 from store.codes import given_back, send_code
 from store.conduct import judged, words_mark, write_conduct
@@ -86,7 +86,11 @@ def file_matter(
     queue_media(connection, kept.channel, kept.id, filing.media, at)
     expected = given or (filing.asking and send_code(connection, desk.keyring, kept.message, filing.asking, at))
     for draft in filing.replies:
-        if expected or _may_be_answered(connection, desk.keyring, kept.message.sender, at):
+        if (
+            expected
+            or draft.kind is ReplyKind.WARNING
+            or _may_be_answered(connection, desk.keyring, kept.message.sender, at)
+        ):
             queue_reply(connection, desk.keyring, draft, at, desk.ride_seconds)
         else:
             record(connection, draft.id, "reply_withheld", "one_a_day", at)

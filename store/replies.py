@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Connection, and_, exists, func, or_, select, text, update
 
 from normalizer.model import Contact, ContactType, Envelope, Notice, Report
-from normalizer.reply import Limit, Outgoing, ReplyState, Sent, stepped_at
+from normalizer.reply import Limit, Outgoing, ReplyKind, ReplyState, Sent, stepped_at
 from store.bulk import insert_or_ignore
 from store.doors import CLOCKS, recipient, reopen, shut
 from store.errors import Superseded
@@ -160,7 +160,7 @@ def _begin(connection: Connection, post: Post, row: Any, limits: Mapping[str, Li
     """Mark it ``sending``; None when the citizen does not want to hear from us there and the next way is to be tried."""
     gone = select(UNREACHABLE.c.reason).where(UNREACHABLE.c.recipient == row.recipient)
     reason = connection.execute(gone).scalar()
-    if reason is not None:
+    if reason is not None and row.kind != ReplyKind.WARNING:
         _divert(connection, post.keyring, row, reason, now)
         return None
     started = {"state": ReplyState.SENDING, "holder": post.node_id}

@@ -17,9 +17,11 @@ from normalizer.model import (
     Assurance,
     Attachment,
     AttachmentKind,
+    Conduct,
     Contact,
     ContactType,
     Envelope,
+    Flag,
     HotlineMatter,
     KeptMessage,
     MatterKind,
@@ -96,7 +98,7 @@ def file(*members: Piece, envelopes: tuple[Envelope, ...] = (), **other: Any) ->
 
 
 def read(kept: Envelope, members: list[Piece], *files: MatterFile, was: tuple[str, ...] = ("filed",)) -> Preview:
-    return difference(Dossier(kept, was, tuple(members), files), CHANNELS)
+    return difference(Dossier(kept, was, tuple(members), files), CHANNELS, None)
 
 
 def test_what_was_read_alike_differs_in_nothing() -> None:
@@ -214,6 +216,7 @@ OTHER: dict[str, Any] = {
     "call_back_owed": True,
     "withheld_from": ("1021",),
     "partner_number": "12315-7",
+    "several": True,
 }
 PARTY: dict[str, Any] = {
     "type": PartyType.PERSON,
@@ -232,7 +235,7 @@ def matter() -> HotlineMatter:
 
 
 def test_every_field_is_either_compared_or_not_read_from_messages() -> None:
-    assert set(READ) == OTHER.keys() | {"party"}
+    assert set(READ) == OTHER.keys() | {"party", "conduct"}
     assert set(READ) | NOT_READ == HotlineMatter.model_fields.keys()
 
 
@@ -240,6 +243,13 @@ def test_every_field_is_either_compared_or_not_read_from_messages() -> None:
 def test_each_compared_field_is_noticed(name: str) -> None:
     before = matter()
     assert field_changes(before, before.model_copy(update={name: OTHER[name]})) == (name,)
+
+
+def test_what_is_said_is_compared_and_what_is_done_is_not() -> None:
+    before = matter()
+    for kind, changes in (("insult", ("conduct.flags",)), ("flood", ()), ("repeat_without_reason", ())):
+        flagged = Conduct(flags=(Flag(kind=kind, score=0.9),))
+        assert field_changes(before, before.model_copy(update={"conduct": flagged})) == changes
 
 
 @pytest.mark.parametrize("name", PARTY)

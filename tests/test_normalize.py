@@ -22,6 +22,7 @@ from normalizer.model import (
     Place,
 )
 from normalizer.normalize import Fields, normalize
+from normalizer.triage import Triage
 
 ID = UUID("01938c3e-0000-7000-8000-000000000001")
 OPENID = Contact(type=ContactType.WECHAT, value="o-1", assurance=Assurance.VERIFIED)
@@ -67,9 +68,12 @@ def test_every_field_of_a_full_message() -> None:
         contact_phone="+8613800138000",
         name="张三",
         unit="某 公司",
-        kind=MatterKind.HELP,
-        confidential=True,
-        place=Place(text="泉城广场", longitude=117.0),
+        triage=Triage(
+            kind=MatterKind.HELP,
+            confidential=True,
+            place=Place(text="泉城广场", longitude=117.0),
+            evidence=(Evidence(field="kind", message_id=ID, rule="kind.stated"),),
+        ),
         attachments=(
             Attachment(
                 id="0", kind=AttachmentKind.IMAGE, file_name="图gpj.exe", reference="a\u200bb", media_type="image/png"
@@ -88,7 +92,12 @@ def test_every_field_of_a_full_message() -> None:
 def test_an_empty_message() -> None:
     fields = read(text="", name="\u200b", unit=" ", place=Place(text="\x00"))
     assert (fields.title, fields.language, fields.contact_phone) == ("（无文字）", None, None)
-    assert (fields.name, fields.unit, fields.kind, fields.place) == (None, None, MatterKind.OTHER, Place())
+    assert (fields.name, fields.unit, fields.triage.kind, fields.triage.place) == (
+        None,
+        None,
+        MatterKind.OTHER,
+        Place(),
+    )
     assert [evidence.rule for evidence in fields.evidence] == ["title.none", "language.script"]
 
 
@@ -145,7 +154,7 @@ def test_names_do_not_outgrow_the_model() -> None:
         attachments=(Attachment(id="0", kind=AttachmentKind.FILE, file_name=long[:255]),),
     )
     Fields.model_validate_json(fields.model_dump_json())
-    assert fields.place is not None and fields.place.text is not None and len(fields.place.text) == 1000
+    assert (place := fields.triage.place) is not None and place.text is not None and len(place.text) == 1000
 
 
 @settings(deadline=None)

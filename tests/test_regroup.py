@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select, update
 
 from gateway.linking import Asked, decide
+from gateway.rules import CityRules
 from normalizer.model import Attachment, AttachmentKind, HotlineMatter, Level, Outcome, Place
 from store.regroup import Refused
 from store.store import Store
@@ -40,7 +40,7 @@ async def says(store: Store, act: str, matter: HotlineMatter, other: Any = None,
         },
         strict=False,
     )
-    return await decide(store, asked, LATER, ZoneInfo("Asia/Shanghai"))
+    return await decide(store, asked, LATER, CityRules("jinan", "370100", "Asia/Shanghai"))
 
 
 #: What the city and the clock have done to a matter, which splitting it does not take back.

@@ -25,6 +25,7 @@ from gateway.demo.citizens import letters, peers
 from gateway.difference import MatterChange, Preview
 from gateway.loading import load_config
 from gateway.replay import Rereading, Selection, preview
+from gateway.rules import CityRules
 from gateway.testing import PUBLIC_URL, RunningGateway, Start
 from normalizer.model import Outcome
 
@@ -83,7 +84,12 @@ async def test_a_rule_change_names_the_matters_that_would_differ(start_gateway: 
 
         node, everything = gateway.node, Selection(tuple(Outcome))
         async with Rereading(seconds=120) as rereading:
-            found = [one async for one in preview(node.store, node.channels, rereading, everything)]
+            found = [
+                one
+                async for one in preview(
+                    node.store, node.channels, rereading, everything, CityRules.of(node.config.city)
+                )
+            ]
         assert len(found) == books["envelopes"]
         assert not [one for one in found if one.changed or one.matters]
 
@@ -130,7 +136,10 @@ async def test_one_envelope_that_fails_does_not_hide_the_others(
     monkeypatch.setattr(replay, "PAGE", 3)
     node, everything = poisoned.node, Selection(tuple(Outcome))
     async with Rereading(seconds=120) as rereading:
-        found = [one async for one in preview(node.store, node.channels, rereading, everything)]
+        found = [
+            one
+            async for one in preview(node.store, node.channels, rereading, everything, CityRules.of(node.config.city))
+        ]
     assert [one.envelope_id for one in found] == [one.id for one in await poisoned.envelopes()]
     assert [one.would_be for one in found] == ["1 message"] * 3 + ["failed"] + ["1 message"] * 3
     assert [one.changed for one in found] == [False] * 3 + [True] + [False] * 3
@@ -156,7 +165,9 @@ async def test_pages_are_read_by_several_processes_at_once_and_no_more_are_held(
     monkeypatch.setattr(offload, "differences", counting)
     node = poisoned.node
     async with offload:
-        async for one in preview(node.store, node.channels, offload, Selection(tuple(Outcome))):
+        async for one in preview(
+            node.store, node.channels, offload, Selection(tuple(Outcome)), CityRules.of(node.config.city)
+        ):
             assert not one.changed
     assert most == offload.processes + 1
 

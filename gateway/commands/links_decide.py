@@ -6,7 +6,6 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,6 +15,7 @@ from gateway.clock import now
 from gateway.config import Config
 from gateway.linking import ASKED, Asked, do
 from gateway.opening import open_books
+from gateway.rules import CityRules
 from store.errors import StoreLocked
 from store.linkbook import Written
 
@@ -37,7 +37,7 @@ async def decide_on(config: Config, asked: Asked, out: Console, err: Console) ->
 async def _decide_here(config: Config, question: dict[str, Any]) -> dict[str, str]:
     store = await open_books(config)
     try:
-        return await do(store, question, now(), ZoneInfo(config.city.timezone))
+        return await do(store, question, now(), CityRules.of(config.city))
     finally:
         await store.close()
 

@@ -18,6 +18,7 @@ from gateway.config import Config
 from gateway.difference import Preview
 from gateway.opening import open_books
 from gateway.replay import Rereading, Selection, preview
+from gateway.rules import CityRules
 
 #: Lines printed for a person; a program gets all (``--json``).
 SHOWN = 200
@@ -54,7 +55,7 @@ async def preview_on(
             kinds = {channel.kind for channel in channels.values()}
             async with (
                 Rereading(kinds) as rereading,
-                contextlib.aclosing(preview(store, channels, rereading, selection)) as found,
+                contextlib.aclosing(preview(store, channels, rereading, selection, CityRules.of(config.city))) as found,
             ):
                 async for one in found:
                     tally.add(one)

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -18,6 +17,7 @@ from gateway.clock import now
 from gateway.demo.citizens import invented
 from gateway.linking import Asked, decide
 from gateway.node import Node
+from gateway.rules import CityRules
 from normalizer.model import Outcome
 
 
@@ -104,7 +104,7 @@ class Teller:
         if matter is None:
             return None
         asked = _parting(matter.tracking_code, matter.messages[-1].message_id, why)
-        done = await decide(store, asked, now(), ZoneInfo(self._node.config.city.timezone))
+        done = await decide(store, asked, now(), CityRules.of(self._node.config.city))
         self._node.ring_handoffs()
         await self._node.settled()
         return done

@@ -348,6 +348,8 @@ class HotlineMatter(Frozen):
     last_contact_at: AwareDatetime | None = None
     """The caller's last message before this one."""
 
+    several: bool = False
+    """It speaks of more than one matter; an operator may divide it. ``evidence`` has the parts."""
     conduct: Conduct = Conduct()
     """Signs of abuse."""
     reply_route: ReplyRoute

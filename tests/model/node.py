@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any, Self
-from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from channels.base import AnyChannel, StateChange
 from channels.errors import Malformed, Rebound, Unavailable
@@ -14,9 +12,10 @@ from gateway.handoff import Handoff
 from gateway.metrics import Metrics
 from gateway.offload import OwnFault
 from gateway.pipeline import Pipeline
+from gateway.rules import CityRules, read
 from gateway.sinks import Result
-from normalizer.model import Envelope, Kept, Message, Parsed
-from normalizer.normalize import Fields, normalize
+from normalizer.model import Envelope, Kept, KeptMessage, Parsed
+from normalizer.normalize import Fields
 from store.errors import BindingReused, StoreUnavailable
 from store.opening import open_store
 from store.store import Store
@@ -52,11 +51,11 @@ class Inline:
         except Exception as error:  # noqa: BLE001 - as in the worker: whatever it is
             raise OwnFault(type(error).__name__) from None
 
-    async def normalize(self, message: Message, message_id: UUID, *, suspect: bool = False) -> Fields:
+    async def read(self, kept: KeptMessage, rules: CityRules, *, suspect: bool = False) -> Fields:
         await self._gate.pass_(self._owner, "normalize")
-        if message.text.startswith(BAD_WORDS) and not self._letters.cured:
+        if kept.message.text.startswith(BAD_WORDS) and not self._letters.cured:
             raise OwnFault("words")
-        return normalize(message, message_id)
+        return read(kept, rules)
 
 
 class Line:
@@ -107,7 +106,7 @@ class Node:
             {self._letters.name: self._letters},
             clock=self._clocks.now,
             metrics=metrics,
-            zone=ZoneInfo("Asia/Shanghai"),
+            rules=CityRules("jinan", "370100", "Asia/Shanghai"),
             offload=Inline(self._gate, self.name, self._letters),  # type: ignore[arg-type]  # the same two methods
             filed=lambda _: handoff.ring(),
         )
