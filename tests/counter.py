@@ -15,14 +15,16 @@ from gateway.config import Dedupe
 from gateway.filing import Fresh, Habits, decide
 from gateway.looking import Looking
 from gateway.lookout import Lookout
+from gateway.rules import CityRules, read
 from normalizer.model import Assurance, Contact, ContactType, HotlineMatter, KeptMessage
-from normalizer.normalize import normalize
 from normalizer.tracking import tracking_code
 from store.store import Store
 from store.values import DueEvent, Filing, Work
 from tests.store.conftest import NOW, message, to_digest
 
 _NUMBERS = count(1)
+#: By what the messages are read.
+RULES = CityRules("jinan", "370100", "Asia/Shanghai")
 
 
 def citizen(name: str, kind: ContactType = ContactType.WECHAT, assurance: Assurance = Assurance.VERIFIED) -> Contact:
@@ -54,7 +56,7 @@ class Counter:
         """As the pipeline does."""
         if self.lookout is None:
             self.lookout = Lookout(self.store.fingerprints(), lambda: kept.received_at, timedelta(days=14))
-        fields = normalize(kept.message, kept.id)
+        fields = read(kept, RULES)
         sight, looks = await Looking(self.settings, self.lookout).look(fields, kept)
         fresh = Fresh(uuid_utils.compat.uuid7(), tracking_code(date(2026, 3, 1), next(_NUMBERS)))
         decision = partial(decide, kept, fields, fresh, Habits(looks=looks))
