@@ -23,7 +23,7 @@ from rich.table import Table
 from bench.contenders import ROOT
 from normalizer import conduct_model
 from normalizer.clean import clean
-from normalizer.conduct import HOLDS, said
+from normalizer.conduct import COUNTS, said
 
 OWN = ROOT / "tests" / "data" / "conduct"
 SHARED = ROOT.parent / "shared" / "data"
@@ -118,7 +118,7 @@ DISGUISES: dict[str, Callable[[str], str]] = {
 
 def flagged(text: str, kinds: Sequence[str]) -> bool:
     """Whether a sign of these kinds holds the message."""
-    return any(sign.kind in kinds and sign.score >= HOLDS for sign in said(text))
+    return any(sign.kind in kinds and sign.score >= COUNTS for sign in said(text))
 
 
 def naive(text: str) -> bool:

@@ -11,7 +11,17 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from gateway import __version__, cli_callers, cli_evaluate, cli_index, cli_links, cli_store
+from gateway import (
+    __version__,
+    cli_callers,
+    cli_conduct,
+    cli_evaluate,
+    cli_held,
+    cli_identity,
+    cli_index,
+    cli_links,
+    cli_store,
+)
 from gateway.cli_shared import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, load, out, run
 
 # Commands import what they need inside: `gateway --help` must not wait for the web framework.
@@ -30,6 +40,9 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(cli_store.handoff, name="handoff")
 app.add_typer(cli_links.links, name="links")
 app.add_typer(cli_callers.callers, name="callers")
+app.add_typer(cli_held.held, name="held")
+app.add_typer(cli_conduct.conduct, name="conduct")
+app.add_typer(cli_identity.identity, name="identity")
 app.add_typer(cli_evaluate.evaluate, name="evaluate")
 app.add_typer(cli_index.index, name="index")
 

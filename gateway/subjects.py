@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.measure_labels import CHINESE_KINDS, NOTHING, Said, Subject
 from normalizer.clean import clean
-from normalizer.conduct import said
+from normalizer.conduct import COUNTS, said
 from normalizer.crisis import crisis
 from normalizer.emergency import alarm
 from normalizer.kind import read_kind
@@ -29,7 +29,7 @@ def _emergency(title: str, text: str) -> Said:
 
 def _conduct(title: str, text: str) -> Said:
     """The strongest sign."""
-    signs = (*said(clean(text)), *said(clean(title)))
+    signs = [sign for sign in (*said(clean(text)), *said(clean(title))) if sign.score >= COUNTS]
     if not signs:
         return Said(NOTHING)
     strongest = max(signs, key=lambda sign: sign.score)

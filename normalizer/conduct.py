@@ -25,8 +25,8 @@ from normalizer.conduct_words import ADVANCES, CURSES, NAMES, OATHS, OBSCENE, OR
 from normalizer.folding import Folded, fold, level
 
 Kind = Literal["insult", "threat", "harassment", "spam"]
-#: A sign of at least this score holds a matter for review, never more.
-HOLDS = 0.5
+#: A sign of at least this score is a flag; weaker ones are a figure of speech, and told nobody.
+COUNTS = 0.5
 #: Characters that are read.
 _READ = 4_000
 #: Lists whose words insult by themselves, or nobody.

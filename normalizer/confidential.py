@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ahocorasick_rs import AhoCorasick, Implementation
 
 from normalizer import confidential_words as words
-from normalizer.phones import phones
+
 
 #: Characters looked at for a request; whom a text would tell is looked for in all of it.
 _READ = 4_000
@@ -185,6 +185,8 @@ def _label(value: str) -> str:
 
 def _numbers(text: str) -> Iterator[Named]:
     """Numbers and addresses by which he can be found, but for those that he says are another's."""
+    from normalizer.phones import phones  # noqa: PLC0415 - commands that only list would wait for its tables
+
     found = [Named(_first_figure(text, one.start), one.end, "电话") for one in phones(text)]
     found += [Named(*match.span(), "电话") for match in words.PHONE.finditer(text)]
     found += [Named(*match.span(), "电话") for match in words.SPOKEN.finditer(text) if _is_spoken(match.group())]

@@ -15,7 +15,7 @@ from uuid import UUID
 from pydantic import AwareDatetime
 
 from normalizer.acceptance import platform, suggest
-from normalizer.conduct import Sign, said
+from normalizer.conduct import COUNTS, Sign, said
 from normalizer.confidential import asks_to_stay_unnamed
 from normalizer.crisis import Crisis, crisis
 from normalizer.due import due, national_holidays
@@ -203,7 +203,7 @@ def _party(words: Words, _: Rules) -> Read:
 
 
 def _conduct(words: Words, _: Rules) -> Read:
-    signs = said(words.text)
+    signs = [sign for sign in said(words.text) if sign.score >= COUNTS]
     flags = tuple(_flag(words.text, sign) for sign in signs)
     return {"flags": flags}, [words.why("conduct.flags", sign.rule, sign.span) for sign in signs]
 

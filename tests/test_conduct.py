@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.quality_conduct import DISGUISES
-from normalizer.conduct import HOLDS, Sign, said
+from normalizer.conduct import COUNTS, Sign, said
 
 DATA = Path(__file__).parent / "data" / "conduct"
 #: The least share of each kind that is judged rightly; what may not be flagged at all stands at one.
@@ -27,7 +27,7 @@ LEAST = {
 
 
 def held(text: str) -> tuple[Sign, ...]:
-    return tuple(sign for sign in said(text) if sign.score >= HOLDS)
+    return tuple(sign for sign in said(text) if sign.score >= COUNTS)
 
 
 def labelled() -> dict[str, list[tuple[str, bool]]]:
@@ -113,7 +113,7 @@ def test_a_span_holds_the_words_as_written() -> None:
 def test_an_oath_weighs_little_and_the_strongest_comes_first() -> None:
     signs = said("他妈的，弄死你们这群傻逼")
     assert [sign.score for sign in signs] == sorted((sign.score for sign in signs), reverse=True)
-    assert next(sign for sign in signs if sign.rule == "conduct.insult.oath").score < HOLDS
+    assert next(sign for sign in signs if sign.rule == "conduct.insult.oath").score < COUNTS
     assert len({(sign.kind, sign.rule) for sign in signs}) == len(signs)
 
 

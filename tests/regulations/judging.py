@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from inspect import signature
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -27,12 +26,11 @@ from normalizer.model import (
 )
 from normalizer.normalize import Fields, normalize
 from normalizer.profile import Profile, Rule, each_rule, within
-from tests.regulations.cases import ZONE, Case, Reader, Said
+from normalizer.triage import Rules
+from tests.regulations.cases import ZONE, Case, Said
 
-#: Readers that ``normalize`` does not ask yet; their cases are left out.
-WAITING: frozenset[Reader] = frozenset(
-    {"acceptance", "conduct", "confidential", "crisis", "emergency", "kind", "platform"}
-)
+#: Division codes by how a profile's title begins.
+HOMES = {"济南": "370100", "潍坊": "370700", "连云港": "320700", "襄阳": "420600"}
 ID = UUID("01938c3e-0000-7000-8000-000000000001")
 #: The kind of channel, and the type of the address, by which each way comes.
 WAYS = {
@@ -88,9 +86,8 @@ def profile_of(city: str) -> Profile:
 def judge(profile: Profile, said: Said) -> Judged:
     """What becomes of a message in a city with these rules."""
     message = _message(said)
-    # Only until normalize takes the profile: its parameter is looked for, and left out where it is not there.
-    knowing = {"profile": profile} if "profile" in signature(normalize).parameters else {}
-    fields = normalize(message, ID, **knowing)
+    home = next((code for name, code in HOMES.items() if profile.title.startswith(name)), HOMES["济南"])
+    fields = normalize(message, ID, Rules(profile, home, ZONE), said.received)
     kept = KeptMessage(ID, ID, said.way, WAYS.get(said.way, ("telephone",))[0], said.received, message)
     matter = compose(kept, fields, matter_id=ID, tracking_code="0" * 16, caller_id=ID)
     number = matter.linked_platform
@@ -106,11 +103,6 @@ def judge(profile: Profile, said: Said) -> Judged:
         due=due(profile, matter.kind, number, matter.received_at, ZONE, national_holidays()),
         told=_told(profile, matter),
     )
-
-
-def ready(cases: Iterable[Case]) -> list[Case]:
-    """Those whose reader there is already."""
-    return [case for case in cases if case.reader not in WAITING]
 
 
 def _message(said: Said) -> Message:

@@ -7,11 +7,11 @@ import pytest
 from gateway.config import PROFILES
 from tests.regulations.cases import Case
 from tests.regulations.common_cases import CASES
-from tests.regulations.judging import judge, profile_of, ready, rule_of, wrong
+from tests.regulations.judging import judge, profile_of, rule_of, wrong
 
 
 @pytest.mark.parametrize("city", PROFILES)
-@pytest.mark.parametrize("case", ready(CASES), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_case_is_judged_as_we_chose(case: Case, city: str) -> None:
     assert rule_of(profile_of(city), case) is not None
     assert wrong(case, judge(profile_of(city), case.said)) == {}

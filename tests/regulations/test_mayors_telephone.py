@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.regulations.cases import Case
-from tests.regulations.judging import judge, profile_of, ready, uncovered, unfounded, wrong
+from tests.regulations.judging import judge, profile_of, uncovered, unfounded, wrong
 from tests.regulations.mayors_telephone_cases import CASES
 
 CITY = "mayors-telephone"
 
 
-@pytest.mark.parametrize("case", ready(CASES), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_case_is_judged_as_the_regulation_says(case: Case) -> None:
     assert wrong(case, judge(profile_of(CITY), case.said)) == {}
 
