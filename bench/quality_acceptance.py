@@ -24,7 +24,8 @@ from bench.contenders import ROOT
 from gateway.profile import FOLDER, load_profile
 from normalizer.acceptance import doubts, platform, suggest
 from normalizer.clean import clean
-from normalizer.confidential import asks_to_stay_unnamed, names
+from normalizer.confidential import asks_to_stay_unnamed
+from normalizer.naming import names
 from normalizer.profile import Profile
 
 OWN = ROOT / "tests" / "data"

@@ -14,6 +14,8 @@ from uuid import UUID
 
 from channels.base import AnyChannel
 from channels.errors import Malformed
+from gateway.rules import reading
+from normalizer.fields import Fields, Rules
 from normalizer.matter import Said, amend, compose
 from normalizer.model import (
     Act,
@@ -29,8 +31,6 @@ from normalizer.model import (
     Party,
     Urgency,
 )
-from normalizer.normalize import Fields, normalize
-from normalizer.triage import Rules
 from store.dossiers import Dossier, MatterFile, Piece
 
 #: Fields of a matter that rules do not read from its messages: ids, times, links, the caller's history and what is
@@ -113,7 +113,7 @@ def _read(channels: Mapping[str, AnyChannel], rules: Rules | None, envelope: Env
         parsed: Parsed = channels[envelope.channel].parse(envelope)
         messages = () if isinstance(parsed, Notice) else parsed
         # Our ids of the messages stand in the evidence only, which is not compared: the envelope's does as well.
-        readings = [(message, normalize(message, envelope.id, rules, envelope.received_at)) for message in messages]
+        readings = [(message, reading(message, envelope.id, rules, envelope.received_at)) for message in messages]
     except Malformed:
         return Outcome.MALFORMED, ()
     except Exception:  # noqa: BLE001 - any fault of ours; its words could quote the citizen
@@ -195,7 +195,7 @@ def _present(piece: Piece, read: Readings | None, rules: Rules | None) -> tuple[
     """The message as it is read now; as it was kept where its envelope is too large to be read along, or was a part."""
     if read is None or piece.content.get("part") is not None:
         message = Message.model_validate(piece.content)
-        return message, normalize(message, piece.id, rules, piece.received_at)
+        return message, reading(message, piece.id, rules, piece.received_at)
     return read[piece.position] if piece.position < len(read) else None
 
 

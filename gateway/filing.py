@@ -13,6 +13,7 @@ from dedupe.relation import LONGEST_SECONDS, Asked, relation, when_full
 from dedupe.sameness import Looks
 from gateway.proving import proving
 from gateway.texts import LABELS, Language, language_of, standing, warned, written
+from normalizer.fields import Fields
 from normalizer.matter import Said, amend, compose
 from normalizer.model import (
     Act,
@@ -32,7 +33,6 @@ from normalizer.model import (
     Urgency,
     Verdict,
 )
-from normalizer.normalize import Fields
 from normalizer.reply import Limit, ReplyKind, stepped_at
 from store.events import AMENDED
 from store.riding import reply_id

@@ -11,10 +11,10 @@ from uuid import UUID
 from channels.base import AnyChannel
 from dedupe.conduct import Limits, Present, SecondHand, habit, judge
 from gateway.config import Conduct
+from normalizer.fields import Fields
 from normalizer.heard import Judged, Recent
 from normalizer.model import Act, KeptMessage, Outcome, Past, PastMatter, PastText, TieKind, Urgency
 from normalizer.model.matter import Flag
-from normalizer.normalize import Fields
 from store.values import Filing, Judge
 
 #: The kinds of channel on which others write down what a citizen says: operators, and linked platforms.

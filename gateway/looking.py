@@ -10,9 +10,9 @@ from dedupe.sameness import MEASURED, Looks
 from gateway.clock import Clock
 from gateway.config import Config, Dedupe
 from gateway.lookout import Lookout
+from normalizer.fields import Fields
 from normalizer.fingerprint import Fingerprint
 from normalizer.model import KeptMessage
-from normalizer.normalize import Fields
 from store.past import Sight
 from store.store import Store
 

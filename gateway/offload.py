@@ -21,8 +21,8 @@ from channels.settings import ChannelSettings
 from gateway.rules import CityRules, read
 from gateway.zygote import ENDED, LENGTH, Fault
 from normalizer.archive import unseen
+from normalizer.fields import Fields
 from normalizer.model import Envelope, KeptMessage, Parsed
-from normalizer.normalize import Fields
 
 T = TypeVar("T")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.texts import LABELS, PROVING, language_of
+from normalizer.fields import Fields
 from normalizer.ids import derived
 from normalizer.model import Assurance, Contact, ContactType, KeptMessage, Past, Verdict
-from normalizer.normalize import Fields
 from normalizer.reply import ReplyKind
 from store.riding import reply_id
 from store.values import CODE_PLACE, Asking, Draft, Filing, Way

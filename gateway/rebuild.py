@@ -12,9 +12,9 @@ import structlog
 
 from channels.errors import Malformed
 from gateway.offload import Offload, OwnFault
+from gateway.rules import reading
 from normalizer.fingerprint import Fingerprint
 from normalizer.model import KeptMessage, Message
-from normalizer.normalize import normalize
 from store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -65,4 +65,4 @@ async def _one(offload: Offload, kept: KeptMessage) -> Fingerprint | None:
 
 def _packed(message: Message, message_id: UUID) -> bytes:
     """Runs in the worker."""
-    return normalize(message, message_id).prints
+    return reading(message, message_id).prints

@@ -7,10 +7,10 @@ from itertools import groupby
 from uuid import UUID
 
 from gateway.filing import Fresh
+from gateway.rules import reading
+from normalizer.fields import Rules
 from normalizer.matter import Said, amend, compose
 from normalizer.model import Attachment, HotlineMatter, KeptMessage
-from normalizer.normalize import normalize
-from normalizer.triage import Rules
 from store.regroup import Halves
 
 #: What a matter knows otherwise than from its messages, and keeps when some of them leave.
@@ -52,7 +52,7 @@ def _composed(
     said = {one.message_id: one for one in before.messages}
     matter: HotlineMatter | None = None
     for one in messages:
-        fields = normalize(one.message, one.id, rules, one.received_at)
+        fields = reading(one.message, one.id, rules, one.received_at)
         if matter is None:
             matter = compose(
                 one,

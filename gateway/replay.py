@@ -16,8 +16,8 @@ from gateway.clock import Clock
 from gateway.difference import Preview, difference, unread
 from gateway.offload import Offload, OwnFault
 from gateway.rules import CityRules, rules_of
+from normalizer.fields import Rules
 from normalizer.model import Envelope, Outcome
-from normalizer.triage import Rules
 from store.dossiers import Dossier
 from store.store import Store
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from gateway.config import City
 from gateway.profile import load_profile
-from normalizer.model import KeptMessage
-from normalizer.normalize import Fields, normalize
-from normalizer.triage import Rules
+from normalizer.fields import Fields, Rules
+from normalizer.model import KeptMessage, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +40,13 @@ def rules_of(named: CityRules) -> Rules:
 
 def read(kept: KeptMessage, named: CityRules) -> Fields:
     """What a kept message says, by the city's rules."""
-    return normalize(kept.message, kept.id, rules_of(named), kept.received_at)
+    return reading(kept.message, kept.id, rules_of(named), kept.received_at)
+
+
+def reading(
+    message: Message, message_id: UUID, rules: Rules | None = None, received_at: datetime | None = None
+) -> Fields:
+    """``normalizer.normalize``, loaded when the first message is read: its words take a second, and a node itself reads none."""
+    from normalizer.normalize import normalize  # noqa: PLC0415 - as said
+
+    return normalize(message, message_id, rules, received_at)

@@ -20,11 +20,14 @@ import struct
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, NoReturn
+from uuid import UUID
 
 from channels.errors import Malformed
 from channels.registry import BrokenKind, UnknownKind, load
 from normalizer.language import language
+from normalizer.model import Assurance, Contact, ContactType, KeptMessage, Message
 
 #: What one call may use beyond what its process holds after the imports, bytes.
 MEMORY = 512 * 1024 * 1024
@@ -34,7 +37,8 @@ LENGTH = struct.Struct("!Q")
 ENDED = LENGTH.pack(0)
 #: What ends a call that takes too long: of a processor (all threads, system calls too), and by the clock.
 ALARMS = {signal.ITIMER_PROF: signal.SIGPROF, signal.ITIMER_REAL: signal.SIGALRM}
-#: What only the model of languages can tell: it is read into memory once, here.
+#: What is read once here, for all workers; of the second only the model of languages can tell what it is in.
+_CHINESE = "泉城路1号的路灯坏了，请投诉物业公司。"
 _LATIN = "The street lamp in front of our house has been broken for a week."
 
 
@@ -53,12 +57,24 @@ def main() -> None:
         with contextlib.suppress(UnknownKind, BrokenKind):  # who uses it is told so
             load(kind)
     language(_LATIN)
+    _read_one()
     for number in ALARMS.values():
         signal.signal(number, signal.SIG_DFL)  # which ends the process, also in the middle of a long step in C
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold what citizens wrote
     gc.collect()
     gc.freeze()
     _serve(asking)
+
+
+def _read_one() -> None:
+    """Words and tables that are made when a first message is read: here once, and not in every worker."""
+    from gateway import offload, rules  # noqa: F401, PLC0415 - what workers call; it asks us to start
+    from gateway.config import City  # noqa: PLC0415 - as above
+
+    who = Contact(type=ContactType.APP, value="1", assurance=Assurance.VERIFIED)
+    message = Message(key_space="-", account="-", sender=who, provider_id="1", text=_CHINESE)
+    kept = KeptMessage(UUID(int=1), UUID(int=1), "", "", datetime.now(UTC), message)
+    rules.read(kept, rules.CityRules.of(City()))
 
 
 def _serve(asking: socket.socket) -> None:

@@ -71,6 +71,13 @@ _SECRETS: Final = (
         ),
     ),
     hint(
+        "secrets.asked",
+        CERTAIN,
+        "番号 驻扎 兵力 布防 部署",
+        rf"(?:部队|军事基地|军营|驻军|军港|弹药库|雷达站|导弹){WITHIN_CLAUSE}{{0,12}}(?:番号|驻扎(?:人数|位置)|兵力|布防|部署)",
+        re.compile("疫情|防汛|救灾|抗洪|宣传|网上|电视|小说"),
+    ),
+    hint(
         "secrets.named",
         LIKELY,
         "秘密 机密 绝密 涉密",
@@ -91,6 +98,13 @@ _PRIVACY: Final = (
         re.compile(
             "我的(?:电话|信息|姓名|身份)|非法|私自|保护|泄露|泄漏|保密|不要|别|失踪|走失|走丢|丢失|捡到|拾到|报复|骚扰|被人肉"
         ),
+    ),
+    hint(
+        "privacy.handed_out",
+        CERTAIN,
+        "把 将",
+        rf"[把将](?!我){WITHIN_CLAUSE}{{1,14}}?(?:姓名|名字|手机号|电话号?码?|住址|身份证号?|门牌号){WITHIN_CLAUSE}{{0,14}}?(?:查|告诉|提供|发|给)(?:出来|一下|到)?给?我",
+        re.compile("部门|单位|社区|物业|客服|窗口|热线|公司|医院|街道|泄露|泄漏|保密|走失|走丢"),
     ),
     hint(
         "privacy.whereabouts",
@@ -126,6 +140,13 @@ _PUBLIC_MORALS: Final = (
     ),
 )
 _CONCLUDED: Final = (
+    hint(
+        "concluded.upheld",
+        CERTAIN,
+        "结论 合法 合规",
+        rf"(?:核查|调查|核实|复核|复查){WITHIN_CLAUSE}{{0,10}}答复[过了]{WITHIN_SENTENCE}{{0,16}}结论{WITHIN_CLAUSE}{{0,8}}(?:合法|合规|合理|无误|正确){WITHIN_SENTENCE}{{0,12}}(?:还是|仍然?|依然|坚持|就是){WITHIN_CLAUSE}{{0,4}}要",
+        re.compile("不属实|敷衍|新(?:情况|证据)|造假|没有?(?:处理|解决|落实)|未(?:处理|解决|落实)"),
+    ),
     hint(
         "concluded.admitted",
         CERTAIN,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from normalizer.fields import Fields
 from normalizer.model import (
     Act,
     Attachment,
@@ -21,7 +22,6 @@ from normalizer.model import (
     ReplyRoute,
     Urgency,
 )
-from normalizer.normalize import Fields
 from normalizer.staff import staff_numbers
 from normalizer.title import NO_WORDS
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
-
 from normalizer.clean import clean, for_matching, single_line
-from normalizer.cues import Cues, read_cues
+from normalizer.cues import read_cues
+from normalizer.fields import Fields, Rules
 from normalizer.file_name import shown_name
 from normalizer.fingerprint import fingerprint
 from normalizer.language import identify
@@ -18,14 +17,13 @@ from normalizer.model import (
     Contact,
     ContactType,
     Evidence,
-    Frozen,
     Message,
     Place,
 )
 from normalizer.phones import phones
 from normalizer.staff import against_staff, staff_numbers
 from normalizer.title import title
-from normalizer.triage import Rules, Triage, Words, stated, triage
+from normalizer.triage import Words, stated, triage
 
 #: The surest way to reach him first.
 _SURENESS = (Assurance.VERIFIED, Assurance.ASSERTED, Assurance.SPOOFABLE)
@@ -35,41 +33,6 @@ _PLACE = 1000
 _MATCHING = 20_000
 #: Characters of a name or unit that are looked at; the whole stays in the kept message.
 _NAME = 1000
-
-
-class Fields(Frozen):
-    """What one message says, cleaned."""
-
-    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
-
-    text: str
-    """The words (``clean``)."""
-    matching: str
-    """The first 20,000 characters of them in NFKC, folded: only for comparing, never shown (``for_matching``)."""
-    title: str = Field(min_length=1, max_length=200)
-    """The citizen's own, or the first sentence; one line."""
-    language: str | None
-    """ISO 639-1; None when there is no letter."""
-    contact_phone: str | None
-    """E.164: stated, or the number he writes from, or the first in his words."""
-    name: str | None
-    """As stated; one line, None when nothing is left of it."""
-    unit: str | None
-    """As stated; one line, None when nothing is left of it."""
-    triage: Triage
-    """What the city's rules read in them; without rules only what was stated."""
-    attachments: tuple[Attachment, ...]
-    """With file names fit to be shown."""
-    cues: Cues
-    """What he may be asking of the hotline itself."""
-    prints: bytes
-    """What it is compared by, packed (``normalizer.fingerprint``)."""
-    about_hotline_staff: bool = False
-    """A complaint about the hotline's own people, stated or in the words."""
-    withheld_from: tuple[str, ...] = ()
-    """Operators whom such a complaint concerns: who wrote it down, and whose number stands in it."""
-    evidence: tuple[Evidence, ...]
-    """Why title, language, contact phone and what is in ``triage`` are what they are; spans count characters of ``text``."""
 
 
 def normalize(

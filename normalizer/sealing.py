@@ -14,7 +14,6 @@ from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
-from normalizer.confidential import masked, names
 from normalizer.model import Attachment, Conduct, Evidence, HotlineMatter, Link, MatterMessage, Party, Place
 
 Mask = Callable[[str], str]
@@ -22,7 +21,7 @@ Mask = Callable[[str], str]
 
 #: The longest title (``HotlineMatter.title``), and the shortest word that is looked for as a name.
 TITLE, SHORTEST = 200, 2
-#: The label of a name (``normalizer.confidential``).
+#: The label of a name (``normalizer.naming``).
 NAME = "姓名"
 #: Building, entrance, floor, house and room; a line of the underground (十号线) is none.
 _HOUSE = re.compile(
@@ -95,6 +94,8 @@ def known_of(matter: HotlineMatter) -> tuple[str, ...]:
 
 def _called(matter: HotlineMatter) -> list[str]:
     """The names that his own words give him."""
+    from normalizer.naming import names  # noqa: PLC0415 - as below
+
     apart = (one.text for one in matter.messages if one.text not in matter.content)
     return [
         text[one.start : one.end]
@@ -106,6 +107,8 @@ def _called(matter: HotlineMatter) -> list[str]:
 
 def unnamed(text: str, known: Collection[str]) -> str:
     """The words, with whatever names or leads to the citizen masked."""
+    from normalizer.naming import masked, names  # noqa: PLC0415 - half a second, and few matters are sealed
+
     return masked(text, names(text, known)) if text else text
 
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime
 from functools import partial
 from uuid import UUID
-
-from pydantic import AwareDatetime
 
 from normalizer.acceptance import platform, suggest
 from normalizer.conduct import COUNTS, Sign, said
@@ -20,14 +18,12 @@ from normalizer.confidential import asks_to_stay_unnamed
 from normalizer.crisis import Crisis, crisis
 from normalizer.due import due, national_holidays
 from normalizer.emergency import Alarm, alarm
+from normalizer.fields import Rules, Triage
 from normalizer.kind import read_kind
 from normalizer.model import (
-    Acceptance,
-    Due,
     EmergencyLine,
     Evidence,
     Flag,
-    Frozen,
     MatterKind,
     Message,
     PartyType,
@@ -41,40 +37,6 @@ from normalizer.when import occurred
 from normalizer.where import division, where
 
 Span = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """By what a city judges at the door."""
-
-    profile: Profile
-    #: Its own division, GB/T 2260, six digits.
-    division_code: str
-    zone: tzinfo
-
-
-class Triage(Frozen):
-    """What the rules read in one message."""
-
-    kind: MatterKind = MatterKind.OTHER
-    emergency_line: EmergencyLine | None = None
-    crisis: bool = False
-    urgency: Urgency = Urgency.ROUTINE
-    warnings: tuple[str, ...] = ()
-    """What the citizen must be told at once, in the city's words."""
-    acceptance: Acceptance = Acceptance()
-    linked_platform: str | None = None
-    confidential: bool = False
-    place: Place | None = None
-    occurred_at: AwareDatetime | None = None
-    target_unit: str | None = None
-    party_type: PartyType = PartyType.UNKNOWN
-    unit: str | None = None
-    flags: tuple[Flag, ...] = ()
-    several: bool = False
-    """It speaks of more than one matter."""
-    due: Due | None = None
-    evidence: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

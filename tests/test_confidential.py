@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from bench import quality_acceptance as quality
 from normalizer.clean import clean
-from normalizer.confidential import asks_to_stay_unnamed, masked, names
+from normalizer.confidential import asks_to_stay_unnamed
+from normalizer.naming import masked, names
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from normalizer.cues import Cues
+from normalizer.fields import Fields, Triage
 from normalizer.fingerprint import fingerprint
 from normalizer.model import (
     Assurance,
@@ -21,8 +22,7 @@ from normalizer.model import (
     Message,
     Place,
 )
-from normalizer.normalize import Fields, normalize
-from normalizer.triage import Triage
+from normalizer.normalize import normalize
 
 ID = UUID("01938c3e-0000-7000-8000-000000000001")
 OPENID = Contact(type=ContactType.WECHAT, value="o-1", assurance=Assurance.VERIFIED)

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.profile import load_profile
+from normalizer.fields import Fields, Rules, Triage
 from normalizer.model import Message
-from normalizer.normalize import Fields, normalize
-from normalizer.triage import Rules, Triage
+from normalizer.normalize import normalize
 
 ID = UUID(int=7)
 NOW = datetime(2026, 11, 29, 1, 0, tzinfo=UTC)

@@ -14,8 +14,8 @@ from gateway.offload import OwnFault
 from gateway.pipeline import Pipeline
 from gateway.rules import CityRules, read
 from gateway.sinks import Result
+from normalizer.fields import Fields
 from normalizer.model import Envelope, Kept, KeptMessage, Parsed
-from normalizer.normalize import Fields
 from store.errors import BindingReused, StoreUnavailable
 from store.opening import open_store
 from store.store import Store

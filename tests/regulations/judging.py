@@ -12,6 +12,7 @@ from uuid import UUID
 
 from gateway.profile import load_profile
 from normalizer.due import due, national_holidays
+from normalizer.fields import Fields, Rules
 from normalizer.matter import compose
 from normalizer.model import (
     Assurance,
@@ -24,9 +25,8 @@ from normalizer.model import (
     Place,
     RegistrationSource,
 )
-from normalizer.normalize import Fields, normalize
+from normalizer.normalize import normalize
 from normalizer.profile import Profile, Rule, each_rule, within
-from normalizer.triage import Rules
 from tests.regulations.cases import ZONE, Case, Said
 
 #: Division codes by how a profile's title begins.

@@ -1,0 +1,245 @@
+"""The words that would tell who a citizen is, and the same text without them. Pure, by rule.
+
+Where a matter is sealed his words leave us only masked: what he says of himself goes, what he reports stays.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from normalizer import naming_words as words
+from normalizer.phones import phones
+
+#: Lines at the end, and characters of one, that may be a signature.
+_SIGNING_LINES, _SIGNING = 8, 80
+#: A text that may be nothing but a name.
+_NAME_ALONE = 12
+#: Characters before a number that may say whose it is.
+_OWNER = 24
+#: Signs between two things that he says of himself in one breath.
+_APART = 3
+#: Shorter values that are known would hide half a text.
+_LEAST = 2
+_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+_NUMERALS = str.maketrans("幺一二两三四五六七八九零〇壹贰叁肆伍陆柒捌玖", "1122345678900123456789")
+_IDLE = frozenset(" \t\n\u3000-－—–_.·•・,，、()（）*＊\u200b")
+_LAST_WORDS = re.compile(r"[。！!？?；;～~，,\s][ 　]{0,4}([^。！!？?；;，,\n]{2,40})[。.！! 　]{0,3}$")
+_LAST_SENTENCE = re.compile(r"[。！!？?；;～~][ 　]{0,4}([^。！!？?；;\n]{2,60})[。.！! 　]{0,3}$")
+#: How names of employers end, and the length of a name without a dot.
+_UNITS, _LONGEST_NAME = ("公司", "局", "厂", "学校", "医院", "店", "中心", "银行", "政府", "超市", "酒店", "村委会"), 4
+#: Between the lines of a letter.
+_LINE = re.compile(r"[^\n]+")
+
+
+class Named(NamedTuple):
+    """Words that tell who somebody is."""
+
+    #: The first character.
+    start: int
+    #: Behind the last.
+    end: int
+    #: What they are: 姓名, 电话, 证件号码, 地址, …
+    label: str
+
+
+def names(text: str, known: Collection[str] = ()) -> tuple[Named, ...]:
+    """The words that would tell who the writer is, in their order, none over another.
+
+    ``known`` are values known of him (name, telephone, mail address, unit): they go in any spelling. What he is called
+    where he says it goes wherever it stands.
+    """
+    found = [*_known(text, known), *_numbers(text), *_fields(text), *_introduced(text), *_at_home(text)]
+    found += _beside_phones(text, [one for one in found if one.label == "电话"])
+    found += _signed(text)
+    found += _addresses(text, found)
+    called = {text[one.start : one.end] for one in found if one.label == "姓名"}
+    found += _known(text, [name for name in called if len(name) > _LEAST or name[0] in words.SURNAMES])
+    return _merged(found)
+
+
+def masked(text: str, spans: Iterable[tuple[int, int, str]]) -> str:
+    """The text with a mark in place of each span that says what stood there: [姓名], [电话]. The rest stays as it is."""
+    parts, at = list[str](), 0
+    for start, end, label in sorted(spans):
+        if end <= at:
+            continue
+        parts += (text[at : max(at, start)], f"[{label}]")
+        at = end
+    return "".join((*parts, text[at:]))
+
+
+def _merged(found: Sequence[Named]) -> tuple[Named, ...]:
+    """Overlapping ones become one, of the kind of the first and longest."""
+    merged = list[Named]()
+    for one in sorted(found, key=lambda named: (named.start, -named.end)):
+        if one.start >= one.end:
+            continue
+        if merged and one.start < merged[-1].end:
+            merged[-1] = merged[-1]._replace(end=max(merged[-1].end, one.end))
+        else:
+            merged.append(one)
+    return tuple(merged)
+
+
+# -- Values known of him -----------------------------------------------------------------------------------------------
+
+
+def _known(text: str, known: Collection[str]) -> Iterator[Named]:
+    """Each value in any spelling: full-width, spaced, with dashes, in capitals, its figures as numerals."""
+    folded, places = _folded(text)
+    for value in known:
+        wanted = "".join(sign for sign, _ in _signs(value))
+        digits = wanted.lstrip("+").isdigit()
+        for spelling in {wanted, _national(wanted)} if digits else {wanted}:
+            for start, end in _found(folded, spelling) if len(spelling) >= _LEAST else ():
+                yield Named(places[start], places[end - 1] + 1, _label(value))
+
+
+def _found(folded: str, wanted: str) -> Iterator[tuple[int, int]]:
+    at = folded.find(wanted)
+    while at >= 0:
+        yield at, at + len(wanted)
+        at = folded.find(wanted, at + len(wanted))
+
+
+def _folded(text: str) -> tuple[str, list[int]]:
+    """The text without what only spaces it, and where each sign of it stood."""
+    signs = list(_signs(text))
+    return "".join(sign for sign, _ in signs), [place for _, place in signs]
+
+
+def _signs(text: str) -> Iterator[tuple[str, int]]:
+    for place, character in enumerate(text):
+        if character not in _IDLE:
+            for sign in unicodedata.normalize("NFKC", character).casefold():
+                yield sign, place
+
+
+def _national(number: str) -> str:
+    return number.removeprefix("+").removeprefix("0086").removeprefix("86")
+
+
+def _label(value: str) -> str:
+    if "@" in value or "＠" in value:
+        return "邮箱"
+    digits = sum(map(str.isdigit, value))
+    if digits >= 15:
+        return "证件号码"
+    if digits * 2 > len(value):
+        return "电话"
+    return "单位" if value.endswith(_UNITS) or (len(value) > _LONGEST_NAME and not value.isascii()) else "姓名"
+
+
+# -- Numbers -------------------------------------------------------------------------------------------------------------
+
+
+def _numbers(text: str) -> Iterator[Named]:
+    """Numbers and addresses by which he can be found, but for those that he says are another's."""
+    found = [Named(_first_figure(text, one.start), one.end, "电话") for one in phones(text)]
+    found += [Named(*match.span(), "电话") for match in words.PHONE.finditer(text)]
+    found += [Named(*match.span(), "电话") for match in words.SPOKEN.finditer(text) if _is_spoken(match.group())]
+    found += [Named(*match.span(), "邮箱") for match in words.MAIL.finditer(text)]
+    for match in words.LONG.finditer(text):
+        label = _long(match.group())
+        if label:
+            found.append(Named(*match.span(), label))
+    for match in words.PLATE.finditer(text):
+        before, behind = text[max(0, match.start() - _OWNER) : match.start()], text[match.end() : match.end() + 4]
+        if words.OWN_CAR.search(before) or behind.startswith(("是我的", "是本人", "是俺")):
+            found.append(Named(*match.span(), "车牌"))
+    return (one for one in found if not _is_others(text, one.start))
+
+
+def _first_figure(text: str, start: int) -> int:
+    """Where a number begins behind the bracket that opens before it."""
+    return start + (text[start] in "(（" and text[start + 1 : start + 2] not in {"0", "０"})
+
+
+def _is_others(text: str, start: int) -> bool:
+    before = text[max(0, start - _OWNER) : start]
+    return bool(words.OTHERS.search(before) or words.OTHERS_NAMED.search(before))
+
+
+def _is_spoken(number: str) -> bool:
+    """Eleven figures of a mobile number, at least some of them as words."""
+    digits = "".join(filter(str.isdigit, number.translate(_NUMERALS)))
+    return digits.startswith("1") and len(digits) >= 11 and not number.isascii()
+
+
+def _long(number: str) -> str | None:
+    signs = "".join(sign for sign in unicodedata.normalize("NFKC", number).upper() if sign.isdigit() or sign == "X")
+    if _is_identity(signs):
+        return "证件号码"
+    return "银行卡号" if 16 <= len(signs) <= 19 and signs.isdigit() and _is_card(signs) else None
+
+
+def _is_identity(signs: str) -> bool:
+    """Whether the last is the check digit of the 17 before (GB 11643, ISO 7064 MOD 11-2)."""
+    if len(signs) != 18 or not signs[:17].isdigit():
+        return False
+    rest = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, signs, strict=False)) % 11
+    return signs[17] == "10X98765432"[rest]
+
+
+def _is_card(signs: str) -> bool:
+    """Whether the last is the check digit (ISO/IEC 7812-1, Luhn)."""
+    total = sum(sum(divmod(int(digit) * (1 + place % 2), 10)) for place, digit in enumerate(reversed(signs)))
+    return total % 10 == 0
+
+
+# -- What he says of himself ---------------------------------------------------------------------------------------------
+
+
+def _fields(text: str) -> Iterator[Named]:
+    for label, pattern in words.FIELDS:
+        for match in pattern.finditer(text):
+            group = "name" if match["name"] else "name2"
+            if not _is_others(text, match.start()) and not text[: match.start()].endswith("被"):
+                yield Named(*match.span(group), label)
+
+
+def _introduced(text: str) -> Iterator[Named]:
+    for pattern in words.NAMED:
+        for match in pattern.finditer(text):
+            if match["name"][:2] not in words.POLITE and not _is_others(text, match.start()):
+                yield Named(*match.span("name"), "姓名")
+
+
+def _at_home(text: str) -> Iterator[Named]:
+    for pattern in (words.AT_HOME, words.BESIDE):
+        for match in pattern.finditer(text):
+            if not words.OF_ACCUSED.search(text[max(0, match.start() - _OWNER) : match.start() + 1]):
+                yield Named(*match.span("name"), "地址")
+
+
+def _addresses(text: str, found: Sequence[Named]) -> Iterator[Named]:
+    """Addresses right beside what tells who he is."""
+    for match in words.ADDRESS.finditer(text):
+        if any(0 <= match.start() - one.end <= _APART or 0 <= one.start - match.end() <= _APART for one in found):
+            yield Named(*match.span(), "地址")
+
+
+def _beside_phones(text: str, numbers: Sequence[Named]) -> Iterator[Named]:
+    for number in numbers:
+        start = max(0, number.start - _OWNER)
+        before = words.BEFORE_PHONE.search(text[start : number.start])
+        if before and before["name"][:2] not in words.POLITE:
+            yield Named(start + before.start("name"), start + before.end("name"), "姓名")
+        after = words.AFTER_PHONE.search(text[number.end : number.end + _OWNER])
+        if after and after["name"][:2] not in words.POLITE:
+            yield Named(number.end + after.start("name"), number.end + after.end("name"), "姓名")
+
+
+def _signed(text: str) -> Iterator[Named]:
+    """Signatures: among the last lines, or the last words."""
+    lines = list(_LINE.finditer(text))[-_SIGNING_LINES:]
+    places = [(line.start(), line.group()) for line in lines if line.start() or len(text) <= _NAME_ALONE]
+    endings = (_LAST_WORDS.search(text[-_SIGNING:]), _LAST_SENTENCE.search(text[-_SIGNING:]))
+    places += [(max(0, len(text) - _SIGNING) + last.start(1), last[1]) for last in endings if last]
+    for start, line in places:
+        found = words.SIGNED.search(line) if len(line) <= _SIGNING else None
+        if found and found["name"][:2] not in words.POLITE and not words.ACCUSED.search(line[: found.start("name")]):
+            yield Named(start + found.start("name"), start + found.end("name"), "姓名")
