@@ -1,7 +1,7 @@
 # make run    set up and start the demo          make test   set up and run the whole test suite
 # make check  lint, types, import rules, drift   make bench  benchmarks into bench/results/
 # make corpus reads every mail we have: none lost, within time and memory
-# make quality how well is found what belongs together, beside plain methods
+# make quality how well is found what belongs together, and how well the rules read, beside plain methods
 # make faults kills, power cuts, full disks, lost nodes: the table (SHORT=1: a few minutes)
 PYTHON ?= python3
 VENV := .venv
@@ -24,13 +24,14 @@ check: $(VENV)/.dev
 	@$(BIN)/pytest -q -n 0 tests/test_docs.py
 
 bench: $(VENV)/.dev
-	@for name in ack backlog index mail outage poison replay scale; do $(BIN)/python -m bench.$$name || exit 1; done
+	@for name in ack backlog index mail outage poison replay scale surge; do $(BIN)/python -m bench.$$name || exit 1; done
 
 corpus: $(VENV)/.dev
 	@$(BIN)/python -m bench.corpus
 
 quality: $(VENV)/.dev
 	@$(BIN)/python -m bench.quality
+	@$(BIN)/python -m bench.quality_rules
 
 faults: $(VENV)/.dev
 	@$(BIN)/python -m bench.faults

@@ -8,9 +8,10 @@ quality and efficiency of staff are taken (Jinan Art. 14, Weifang Art. 10), and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 
@@ -28,8 +29,10 @@ _SHORT, _FEW_LINES = 260, 120
 #: How far around the match a sentence is read: it may turn it into a threat or a question.
 _BEFORE, _BEHIND = 48, 16
 _SENTENCE_END = re.compile(r"[。！？!?；;\n]")
-#: Places looked at for one rule.
-_MOST = 20
+#: Places looked at for one rule; characters around a word of it that are looked at: more than any of its sentences has.
+_MOST, _WINDOW = 20, 64
+Place = tuple[int, int]
+"""From which character to which."""
 #: Municipalities, their districts lie in one city: the first two digits (GB/T 2260).
 _MUNICIPALITIES = frozenset({"11", "12", "31", "50"})
 #: Counties and cities under the province itself, each on its own: 429004 (GB/T 2260).
@@ -59,8 +62,8 @@ def doubts(title: str, text: str) -> tuple[Doubt, ...]:
     """What in the words speaks for a ground, one for each, the surest first."""
     title, text = title[:_READ_TITLE], text[:_READ]
     found: dict[Ground, tuple[int, Doubt]] = {}
-    for hint in _worth_a_look(f"{title}\n{text}"):
-        told = _told(hint, title, text)
+    for hint, places in _worth_a_look(title, text):
+        told = _told(hint, title, text, places)
         if told is not None and told[0] > found.get(hint.ground, (0, None))[0]:
             found[hint.ground] = told
     return tuple(doubt for _, doubt in sorted(found.values(), key=lambda one: -one[0]))
@@ -105,17 +108,34 @@ def _acceptance(rule: GroundRule) -> Acceptance:
     return Acceptance(suggestion=rule.suggestion, ground=rule.name, article=rule.article, where_to=rule.where_to)
 
 
-def _worth_a_look(words: str) -> list[Hint]:
-    """The rules of which at least one word stands there."""
-    seen = set(_FINDER.find_matches_as_strings(words, overlapping=True))
-    named = [_HINTS[number] for number in sorted({number for word in seen for number in _HINTS_OF[word]})]
-    return [hint for hint in named if not hint.gates or not hint.gates.isdisjoint(seen)]
+def _worth_a_look(title: str, text: str) -> Iterator[tuple[Hint, list[Place]]]:
+    """The rules of which at least one word stands there, and around which places of the text."""
+    seen, places = set(_FINDER.find_matches_as_strings(title, overlapping=True)), dict[int, list[Place]]()
+    for number in sorted({number for word in seen for number in _HINTS_OF[word]}):
+        places[number] = []
+    for at, start, end in _FINDER.find_matches_as_indexes(text, overlapping=True):
+        word = _TRIGGERS[at]
+        seen.add(word)
+        for number in _HINTS_OF[word]:
+            _widen(places.setdefault(number, []), max(0, start - _WINDOW), end + _WINDOW)
+    for number in sorted(places):
+        hint = _HINTS[number]
+        if not hint.gates or not hint.gates.isdisjoint(seen):
+            yield hint, places[number]
 
 
-def _told(hint: Hint, title: str, text: str) -> tuple[int, Doubt] | None:
+def _widen(places: list[Place], start: int, end: int) -> None:
+    """Add a place, to the last one where they meet; they come in order of their ends."""
+    if places and start <= places[-1][1]:
+        places[-1] = (min(places[-1][0], start), end)
+    else:
+        places.append((start, end))
+
+
+def _told(hint: Hint, title: str, text: str, places: Iterable[Place]) -> tuple[int, Doubt] | None:
     """How surely a rule's ground is told, and where; None: it is not."""
-    in_title = next(_said(hint, title), None)
-    in_text = list(_said(hint, text))
+    in_title = next(_said(hint, title, [(0, len(title))]), None)
+    in_text = list(_said(hint, text, places))
     if in_title is None and not _weighs(hint, text, in_text):
         return None
     span = in_text[0].span() if in_text else None
@@ -131,11 +151,10 @@ def _weighs(hint: Hint, text: str, matches: Sequence[re.Match[str]]) -> bool:
     return len(text) <= _FEW_LINES
 
 
-def _said(hint: Hint, text: str) -> Iterator[re.Match[str]]:
+def _said(hint: Hint, text: str, places: Iterable[Place]) -> Iterator[re.Match[str]]:
     """Where a rule's words stand and the sentence around does not make them something else."""
-    for number, match in enumerate(hint.pattern.finditer(text)):
-        if number == _MOST:
-            return
+    every = (match for start, end in places for match in hint.pattern.finditer(text, start, end))
+    for match in islice(every, _MOST):
         around = _around(text, match)
         if hint.unless is not None and hint.unless.search(around):
             continue

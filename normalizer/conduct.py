@@ -14,7 +14,7 @@ from functools import cache
 from itertools import islice
 from typing import Literal
 
-from ahocorasick_rs import AhoCorasick, MatchKind
+from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 
 from normalizer.conduct_aim import aim, reported, sentence
 from normalizer.conduct_insult import BELITTLES, CALL, CROWD, CURSE, ORDER, SEXUAL, STRONG, TO_FACE
@@ -35,6 +35,11 @@ _CALLS = frozenset(("slur", "obscene", "oath"))
 _MOST, _EACH = 24, 3
 #: Characters of a message that is read as a whole.
 _SHORT = 80
+#: Whoever is spoken to in a sentence of a longer one, or so many characters before it: else it tells of something else.
+_ADDRESSED = re.compile(
+    "[你您妳伱]|尼们|泥们|尔等|接线|话务|客服|坐席|接电话|电话那|值班|12345|热线|公务员|当官|领导|[局科处院校站所]长|主任|书记|市长|畜|狗|猪|废物|垃圾"
+)
+_NEAR = 40
 _LATIN = re.compile("[a-z0-9]")
 
 
@@ -65,7 +70,9 @@ def _words() -> tuple[AhoCorasick, list[str]]:
         "obscene": OBSCENE,
     }
     found = {word: name for name, words in lists.items() for word in spellings(words)}
-    return AhoCorasick(list(found), matchkind=MatchKind.Standard), list(found.values())
+    return AhoCorasick(list(found), matchkind=MatchKind.Standard, implementation=Implementation.DFA), list(
+        found.values()
+    )
 
 
 def said(text: str) -> tuple[Sign, ...]:
@@ -115,8 +122,10 @@ def _sentences(text: str, hits: Iterable[tuple[str, int, int]]) -> Iterator[tupl
     """The sentences in which a word stands that may matter, each once."""
     done = -1
     for name, start, end in hits:
-        if name != "oath" and end > done:
-            first, done = sentence(text, start, end)
+        if name == "oath" or end <= done:
+            continue
+        first, done = sentence(text, start, end)
+        if len(text) <= _SHORT or name in _CALLS or _ADDRESSED.search(text, max(0, first - _NEAR), done):
             yield first, done
 
 

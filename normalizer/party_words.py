@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ahocorasick_rs import AhoCorasick, MatchKind
+from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 
 #: What the name of a body ends with.
 END_WORDS = (
@@ -66,7 +66,7 @@ LEXICON = [
     *(word for word in dict.fromkeys(KEPT) if word not in ENDS and word not in STOPS),
     *ENDS,
 ]
-AUTOMATON = AhoCorasick(LEXICON, matchkind=MatchKind.LeftmostLongest)
+AUTOMATON = AhoCorasick(LEXICON, matchkind=MatchKind.LeftmostLongest, implementation=Implementation.DFA)
 #: The first words are those that a name begins behind, the last those that it ends with.
 STOPS_TO = len({*STOPS, " "} - {*ENDS})
 ENDS_FROM = len(LEXICON) - len(ENDS)

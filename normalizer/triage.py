@@ -102,9 +102,10 @@ def _danger(words: Words, rules: Rules) -> Read:
     message = words.message
     if message.disposition == "answered_on_the_spot":
         return {"emergency_line": message.emergency_line}, ()
-    text, title = alarm(words.text), alarm(words.title)
-    found = text or title
-    own, titled = crisis(words.text), crisis(words.title)
+    heading = words.title if message.title else ""  # otherwise it is the text's first sentence
+    text, own = alarm(words.text), crisis(words.text)
+    found = text or alarm(heading)
+    titled = crisis(heading)
     in_crisis = own or titled
     why = []
     if found is not None:
