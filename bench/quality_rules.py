@@ -80,6 +80,15 @@ def _spent(read: Sequence[Words], rules: Rules) -> float:
     return round(1e6 * least / len(read), 1)
 
 
+def _named(told: Any) -> Any:
+    """The same with names for keys, as JSON has them."""
+    if isinstance(told, dict):
+        return {
+            "/".join(map(str, key)) if isinstance(key, tuple) else str(key): _named(one) for key, one in told.items()
+        }
+    return [_named(one) for one in told] if isinstance(told, list | tuple) else told
+
+
 def main() -> int:
     """Measure, print, and write the results."""
     out = Console(width=150)
@@ -101,7 +110,7 @@ def main() -> int:
     out.print(
         f"{told['cost']['average_letter']} µs an average letter, {told['cost']['middle_letter']} µs one of middle length"
     )
-    written = json.dumps(circumstances() | told, indent=1, ensure_ascii=False, default=str)
+    written = json.dumps(circumstances() | _named(told), indent=1, ensure_ascii=False, default=str)
     RESULTS.write_text(written + "\n", encoding="utf-8")
     return 0
 

@@ -6,6 +6,7 @@ of abuse are flags. What the citizen or an operator stated himself stands above 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +38,8 @@ from normalizer.when import occurred
 from normalizer.where import division, where
 
 Span = tuple[int, int]
+#: What reporting is called; and characters in which it is looked for.
+_REPORTS, _READ = re.compile("举报|舉報|检举|檢舉|揭发|控告|爆料|\\breport", re.IGNORECASE), 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +200,17 @@ def _admissible(words: Words, rules: Rules, place: Place | None) -> Read:
 
 
 def _unnamed(words: Words, rules: Rules, kind: MatterKind) -> Read:
-    """Whose identity is sealed: who asks for it, and whoever reports (Weifang article 11)."""
+    """Whose identity is sealed: who asks for it, and whoever reports and says so (Weifang article 11).
+
+    What only reads like a report may be a complaint, whose citizen the unit must be able to call.
+    """
     rule = rules.profile.confidentiality
     if words.message.confidential:
         return {"confidential": True}, (words.why("confidential", "confidential.stated"),)
     asked = asks_to_stay_unnamed(words.text) if rule.on_request else None
     if asked is not None:
         return {"confidential": True}, (words.why("confidential", asked.rule, asked.span),)
-    if kind in rule.kinds:
+    told = words.message.matter_kind is not None or _REPORTS.search(f"{words.title}\n{words.text[:_READ]}")
+    if kind in rule.kinds and told:
         return {"confidential": True}, (words.why("confidential", f"confidential.{kind}"),)
     return {"confidential": False}, ()

@@ -86,6 +86,12 @@ def test_whoever_asks_for_it_is_sealed_and_so_is_every_report() -> None:
     assert not read("路灯坏了，请维修").confidential
 
 
+def test_what_only_reads_like_a_report_keeps_its_name() -> None:
+    found = read("城东有人夜里往河里偷排废水，无证经营，请查处")
+    assert not found.confidential, "he did not call it a report"
+    assert read("我举报城东有人夜里往河里偷排废水，请查处").confidential
+
+
 def test_acceptance_is_suggested_with_its_article_and_way() -> None:
     found = read("法院已经判决，我不服这个判决，请你们改判")
     assert found.acceptance.suggestion == "refer"
