@@ -19,7 +19,6 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from channels.simulated import Delivery, MailDelivery
-from gateway import filing, pipeline
 from gateway.cli_identity import identity
 from gateway.commands import identity_open, links
 from gateway.commands.callers import show_caller
@@ -36,18 +35,6 @@ from tests.test_door import only
 AT = datetime.now(UTC)
 NUMBER = f"+86{PHONE}"
 PLACE = {"text": f"东湖区{ADDRESS}", "longitude": 117.0213377, "latitude": 36.6613377, "crs": "GCJ-02"}
-
-
-@pytest.fixture(autouse=True)
-def _words_seal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever asks to stay unnamed does, on channels too that have no field for it."""
-    decide = filing.decide
-
-    def sealing(kept: Any, fields: Any, *more: Any) -> Any:
-        wish = fields.confidential or "保密" in fields.text
-        return decide(kept, fields.model_copy(update={"confidential": wish}), *more)
-
-    monkeypatch.setattr(pipeline, "decide", sealing)
 
 
 @pytest.fixture
@@ -177,7 +164,7 @@ async def _list(config: Config, matters: list[HotlineMatter]) -> None:
 async def test_a_later_wish_seals_what_went_before_and_tells_the_core(start_gateway: Start) -> None:
     async with start_gateway(only("app")) as gateway:
         peer = peers(gateway.node.channels, gateway.secrets, PUBLIC_URL)["app"]
-        await _in_app(peer, text=WORDS.replace("请为我保密！", "")).send(gateway)
+        await _in_app(peer, text=WORDS.replace("请为我保密！", "").replace("举报", "投诉")).send(gateway)
         await gateway.settle()
         (first,) = _told(gateway)
         assert NAME in first["data"]["content"] and first["data"]["previously_disclosed"] is False

@@ -14,19 +14,15 @@ import pytest
 from rich.console import Console
 from sqlalchemy import select
 
-import gateway.pipeline
 from channels.simulated.app import AppPeer
 from dedupe.conduct import Limits
 from gateway.commands.held import list_held
 from gateway.commands.held_decide import release_held
 from gateway.config import Conduct, Config
-from gateway.filing import decide
 from gateway.judging import judging_of
 from gateway.loading import load_config
 from gateway.testing import RunningGateway, Start
-from normalizer.model import Urgency
 from store.tables import TRANSITIONS
-from store.values import Filing
 from tests.store.conftest import run as run_sql
 from tests.test_door import only
 
@@ -42,20 +38,6 @@ def strict(document: dict[str, Any]) -> None:
 def in_an_instant(document: dict[str, Any]) -> None:
     strict(document)
     document["conduct"]["hold_minutes"] = 0.05
-
-
-@pytest.fixture(autouse=True)
-def fire_is_danger(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever writes that it burns is in danger, whatever the rules of triage say by now."""
-
-    def decided(kept: Any, *more: Any) -> Filing:
-        filing = decide(kept, *more)
-        assert filing.matter is not None
-        urgency = Urgency.IMMEDIATE if "着火" in kept.message.text else Urgency.ROUTINE
-        matter = filing.matter.model_copy(update={"urgency": urgency})
-        return Filing(filing.verdict, matter, filing.event_type)
-
-    monkeypatch.setattr(gateway.pipeline, "decide", decided)
 
 
 async def write(gateway: RunningGateway, who: str, *texts: str) -> None:
