@@ -136,7 +136,7 @@ def amend(matter: HotlineMatter, kept: KeptMessage, fields: Fields, said: Said =
             "crisis": matter.crisis or read.crisis,
             "urgency": min(matter.urgency, read.urgency, key=SOONEST.index),
             "several": matter.several or read.several,
-            "conduct": _flagged(matter.conduct, read.flags),
+            "conduct": flagged(matter.conduct, read.flags),
             "times_this_matter": matter.times_this_matter + 1,
             "evaluation": _evaluation(kept, fields, said) or matter.evaluation,
             "evidence": (*matter.evidence, *fields.evidence),
@@ -144,7 +144,7 @@ def amend(matter: HotlineMatter, kept: KeptMessage, fields: Fields, said: Said =
     )
 
 
-def _flagged(conduct: Conduct, flags: tuple[Flag, ...]) -> Conduct:
+def flagged(conduct: Conduct, flags: tuple[Flag, ...]) -> Conduct:
     """Each kind of flag once, the surest."""
     surest = {flag.kind: flag for flag in sorted((*conduct.flags, *flags), key=lambda flag: flag.score)}
     return conduct.model_copy(update={"flags": tuple(surest.values())})

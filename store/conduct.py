@@ -16,8 +16,9 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from normalizer.clean import single_line
 from normalizer.heard import Heard, Judged, Recent
+from normalizer.matter import flagged
 from normalizer.model import HotlineMatter, KeptMessage, Message, Outcome, Past
-from normalizer.model.matter import Conduct, Flag
+from normalizer.model.matter import Flag
 from store.bulk import insert_or_ignore
 from store.errors import Superseded
 from store.keys import Keyring
@@ -155,12 +156,10 @@ def _noted(matter: HotlineMatter, found: Judged) -> HotlineMatter:
     """The matter with the flags, of each kind the surest; once a person should look, he should."""
     if not found.flags and not found.review:
         return matter
-    surest: dict[str, Flag] = {}
-    for flag in (*matter.conduct.flags, *found.flags):
-        if flag.kind not in surest or surest[flag.kind].score <= flag.score:
-            surest[flag.kind] = flag
-    disposition = "review" if found.review else matter.conduct.disposition
-    return matter.model_copy(update={"conduct": Conduct(flags=tuple(surest.values()), disposition=disposition)})
+    conduct = flagged(matter.conduct, found.flags)
+    if found.review:
+        conduct = conduct.model_copy(update={"disposition": "review"})
+    return matter.model_copy(update={"conduct": conduct})
 
 
 def write_conduct(
