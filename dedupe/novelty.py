@@ -16,6 +16,8 @@ from normalizer.places import by_kind
 NEW_SHARE, NEW_TOLD = 0.45, 6.0
 #: The same of what a short message says besides asking again; so little where it says itself that he told of it before.
 REST_SHARE, REST_TOLD = 0.55, 1.0
+#: Two clauses of new words: then half of a message may be what he has told before, so that it is known what it is about.
+MUCH_TOLD = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ def novelty(new: Fingerprint, known: Sequence[Fingerprint], frequencies: Frequen
         return Novelty(share, told, numbers, nothing=not numbers and (share < NEW_SHARE or told < NEW_TOLD))
     rest, refers = besides(text)
     share, told = _unheard(fingerprint("", rest), known, frequencies) if rest else (0.0, 0.0)
-    least = REST_TOLD if refers else NEW_TOLD
-    return Novelty(share, told, numbers, nothing=not numbers and (share < REST_SHARE or told < least))
+    least, part = REST_TOLD if refers else NEW_TOLD, NEW_SHARE if told >= MUCH_TOLD else REST_SHARE
+    return Novelty(share, told, numbers, nothing=not numbers and (share < part or told < least))
 
 
 def _unheard(new: Fingerprint, known: Sequence[Fingerprint], frequencies: Frequencies) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dedupe.novelty import novelty
+from dedupe.novelty import REST_SHARE, novelty
 from tests.test_likeness import EMPTY, made
 
 KNOWN = made(
@@ -75,6 +75,13 @@ def test_little_is_new_only_to_who_speaks_of_an_earlier_letter() -> None:
     bare, said = "保安打人", "上次反映的停水的事，保安打人"
     assert novelty(made("", bare), [KNOWN], EMPTY, bare).nothing
     assert not novelty(made("", said), [KNOWN], EMPTY, said).nothing
+
+
+def test_two_clauses_of_news_are_new_although_half_only_says_what_it_is_about() -> None:
+    known = made("路灯坏了", "景苑花园5号楼前的路灯坏了半个月，晚上老人出门看不清路，请派人来修。")
+    text = "景苑花园5号楼前的路灯还没有修，昨天晚上我母亲在台阶上摔断了手腕，住进了中心医院。"
+    found = novelty(made("", text), [known], EMPTY, text)
+    assert not found.nothing and found.share < REST_SHARE
 
 
 def test_a_long_letter_is_judged_as_a_whole() -> None:

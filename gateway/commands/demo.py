@@ -61,6 +61,12 @@ def _because(what: str, matter: HotlineMatter) -> str | None:
     if what in {"amended", "chased"}:
         raised = f"; now {matter.urgency}" if matter.urgency is not Urgency.ROUTINE else ""
         return f"{matter.messages[-1].reason}{raised}" if matter.messages[-1].reason else None
+    if matter.urgency is Urgency.IMMEDIATE:
+        return f"danger: {matter.emergency_line or 'crisis'}, immediate"
+    if matter.confidential:
+        return f"sealed: alias {str(matter.caller_id)[:8]}, {matter.content[:60]}"
+    if matter.acceptance.suggestion != "accept":
+        return f"suggested: {matter.acceptance.suggestion}, {matter.acceptance.ground} ({matter.acceptance.article})"
     link = matter.same_matter_of or matter.follows or matter.incident_id
     return f"{link.reason} ({link.score:.2f})" if link else None
 

@@ -43,6 +43,14 @@ class Story:
 
 STORIES = (
     Story(
+        "danger goes to the core before all else, and its citizen hears at once which number to call",
+        (Scene("wechat", 1, "{}小区3号楼着火了，浓烟很大，楼上有人被困，快来人！"),),
+    ),
+    Story(
+        "whoever reports leaves under an alias, without name or number",
+        (Scene("app", 1, "我要举报{}饭店使用过期食材。我叫李小明，电话13800000000，请为我保密。"),),
+    ),
+    Story(
         "the same citizen tells more, then asks again: one matter, and it becomes urgent",
         (
             Scene("app", 1, "{}花园5号楼前的路灯坏了半个月，晚上老人出门看不清路，请派人来修。"),
