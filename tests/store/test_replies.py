@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -241,6 +242,17 @@ async def test_who_blocked_us_is_not_written_to_there(store: Store) -> None:
     assert await taken(store) == []
     assert await states(store) == [("queued", "blocked"), ("failed", "blocked")]
     assert len(await taken(store, "sms")) == 1, "only there"
+
+
+@on_a_file
+async def test_who_wants_no_messages_is_told_of_danger_all_the_same(store: Store) -> None:
+    whose = recipient(store._keyring, "chat", "bot", CITIZEN)
+    await store._database.write(lambda c: shut(c, whose, "opted_out", NOW))
+    await queue(store, draft())
+    assert await taken(store) == []
+    warning = replace(draft(), kind=ReplyKind.WARNING)
+    await queue(store, warning)
+    assert [due.outgoing.id for due in await taken(store)] == [warning.id]
 
 
 @on_a_file

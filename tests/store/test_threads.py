@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -216,6 +218,20 @@ async def test_an_address_is_answered_once_a_day_however_sure_it_is(nodes: tuple
     assert len(await run(nodes[0], select(REPLIES))) == 1
     withheld = select(TRANSITIONS.c.reason).where(TRANSITIONS.c.step == "reply_withheld")
     assert [row.reason for row in await run(nodes[0], withheld)] == ["one_a_day"]
+
+
+async def test_danger_is_warned_of_however_often(store: Store) -> None:
+    for number in range(2):
+        work, kept = await to_digest(store, letter(text=f"第{number}次"))
+        decided = new_matter(kept)
+
+        def decide(*known: object, decided: Any = decided) -> Filing:
+            filing = decided(*known)
+            warning = replace(by_mail(HIS), kind=ReplyKind.WARNING)
+            return Filing(filing.verdict, filing.matter, filing.event_type, (warning,))
+
+        await store.file_matter(work, kept, decide, NOW)
+    assert len(await run(store, select(REPLIES))) == 2
 
 
 async def test_the_cores_word_is_not_counted(store: Store) -> None:
