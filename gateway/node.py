@@ -14,6 +14,7 @@ from uuid import UUID
 
 import structlog
 
+import normalizer.naming  # noqa: F401 - half a second, which the first sealed matter must not wait for
 from channels.base import AnyChannel, StateChange
 from channels.errors import Rebound, StateConflict, Unavailable
 from gateway import control
