@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Self, TypeVar
 
@@ -173,6 +174,7 @@ class _Workers:
 
     def __init__(self, kinds: list[str]) -> None:
         self._kinds = kinds
+        self._parents = PARENTS.get()
         self._zygote: _Zygote | None = None
         self._idle: list[_Worker] = []
 
@@ -189,14 +191,14 @@ class _Workers:
 
     async def _fork(self) -> _Worker:
         if self._zygote is None or self._zygote.ended:
-            self._zygote = _Zygote(self._kinds)
+            self._zygote = _Zygote(self._kinds) if self._parents is None else self._parents.one(self._kinds)
         return _Worker(*await asyncio.open_connection(sock=self._zygote.fork()))
 
     async def close(self) -> None:
         """End them all."""
         while self._idle:
             self._idle.pop().end()
-        if self._zygote is not None:
+        if self._zygote is not None and self._parents is None:
             await asyncio.to_thread(self._zygote.close)
 
 
@@ -235,6 +237,28 @@ class _Zygote:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+
+class Parents:
+    """One parent of workers for all nodes that this process starts, as tests do, which start hundreds: each takes a second."""
+
+    def __init__(self) -> None:
+        self._known: _Zygote | None = None
+
+    def one(self, kinds: list[str]) -> _Zygote:
+        """The parent, started with these kinds if there is none; other kinds are loaded by the workers that need them."""
+        if self._known is None or self._known.ended:
+            self._known = _Zygote(kinds)
+        return self._known
+
+    def close(self) -> None:
+        """End it, and every worker."""
+        if self._known is not None:
+            self._known.close()
+
+
+#: What nodes share that are made while it is set; None: each has a parent of its own, and ends it.
+PARENTS: ContextVar[Parents | None] = ContextVar("PARENTS", default=None)
 
 
 def _nothing() -> None:

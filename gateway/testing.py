@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -94,8 +94,18 @@ class RunningGateway:
 Start = Callable[..., contextlib.AbstractAsyncContextManager[RunningGateway]]
 
 
+@pytest.fixture(scope="session")
+def worker_parents() -> Iterator[Any]:
+    """One parent of worker processes for all gateways of the run."""
+    from gateway.offload import Parents  # noqa: PLC0415 - as below
+
+    parents = Parents()
+    yield parents
+    parents.close()
+
+
 @pytest.fixture
-def start_gateway(tmp_path: Path) -> Start:
+def start_gateway(tmp_path: Path, worker_parents: Any) -> Start:
     """Give a function that starts a gateway for an ``async with``; its argument may edit the settings before."""
     # Imported late: a pytest plug-in is loaded in every run of this environment, and should cost nothing there.
     from channels.simulated.imap_server import StandInMailServer  # noqa: PLC0415
@@ -103,6 +113,7 @@ def start_gateway(tmp_path: Path) -> Start:
     from gateway.demo.secrets import make_secrets  # noqa: PLC0415
     from gateway.loading import load_config  # noqa: PLC0415
     from gateway.node import Node, Role, open_node_store, running  # noqa: PLC0415
+    from gateway.offload import PARENTS  # noqa: PLC0415
 
     @contextlib.asynccontextmanager
     async def start(
@@ -121,7 +132,10 @@ def start_gateway(tmp_path: Path) -> Start:
             config, channels = load_config(tmp_path / "config.yaml")
             store = await open_node_store(config, roles=tuple(Role))
             try:
-                async with running(Node(config, channels, store, **{"retry_seconds": (0.05, 0.05)} | options)) as node:
+                shared = PARENTS.set(worker_parents)
+                node = Node(config, channels, store, **{"retry_seconds": (0.05, 0.05)} | options)
+                PARENTS.reset(shared)
+                async with running(node):
                     await node.ready()
                     yield RunningGateway(node, core, mail, secrets)
             finally:
