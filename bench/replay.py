@@ -34,9 +34,9 @@ from bench.messages import TEXT
 from channels.base import Admission, AnyChannel
 from gateway.demo.secrets import make_secrets
 from gateway.loading import load_config
+from gateway.rules import CityRules, read
 from normalizer.matter import amend, compose
 from normalizer.model import Envelope, HotlineMatter, KeptMessage, Notice
-from normalizer.normalize import normalize
 from normalizer.title import title
 from normalizer.tracking import tracking_code
 from store.bulk import insert_rows
@@ -117,8 +117,8 @@ def envelope(channels: dict[str, AnyChannel], number: int) -> Envelope:
 class Filling:
     """Makes the rows of a store, as the pipeline would have written them."""
 
-    def __init__(self, channels: dict[str, AnyChannel]) -> None:
-        self._channels = channels
+    def __init__(self, channels: dict[str, AnyChannel], rules: CityRules) -> None:
+        self._channels, self._rules = channels, rules
         self._last: HotlineMatter | None = None
         self._matters = 0
         #: Matters with another rule's title.
@@ -146,7 +146,7 @@ class Filling:
             yield kept, said, self._last
 
     def _matter(self, said: KeptMessage, number: int) -> HotlineMatter:
-        fields = normalize(said.message, said.id)
+        fields = read(said, self._rules)
         if self._last is not None and number % AMENDED == 1:
             return amend(self._last, said, fields)
         code = tracking_code(STARTED.date(), number)
@@ -189,7 +189,7 @@ async def fill(config: Path, how_many: int) -> int:
     """Make the store of ``config`` with so many envelopes; how many matters have another rule's title."""
     loaded, channels = load_config(config)
     store = await open_store(loaded.store.url, Path(loaded.keys.file))
-    filling = Filling(channels)
+    filling = Filling(channels, CityRules.of(loaded.city))
 
     database = store._database  # noqa: SLF001 - no verb of the store writes what others decided
     try:

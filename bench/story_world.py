@@ -163,7 +163,7 @@ class World:
         messages = [self._message(one) for one in batch]
         envelopes = [one.envelope(message) for one, message in zip(batch, messages, strict=True)]
         await asyncio.gather(*map(self._store.keep, envelopes))
-        claimed = {work.subject: work for work in await self._store.claim(Stage.UNPACK, batch[-1].at, len(batch))}
+        claimed = await self._claimed(batch[-1].at, len(batch))
         writing = [
             self._store.unpack(Unpacking(claimed[envelope.id], envelope, (message,), one.at))
             for one, envelope, message in zip(batch, envelopes, messages, strict=True)
@@ -176,6 +176,14 @@ class World:
         self._filed += len(batch)
         batch.clear()
         progress(self._filed)
+
+    async def _claimed(self, at: datetime, number: int) -> dict[UUID, Work]:
+        """So many envelopes, by their ids: whoever crowds a claim gets some of its places only, the rest with the next."""
+        works: list[Work] = []
+        while len(works) < number:
+            under_way = tuple(work.sequence for work in works)
+            works += await self._store.claim(Stage.UNPACK, at, number - len(works), under_way)
+        return {work.subject: work for work in works}
 
     def _message(self, one: _Letter) -> Message:
         cited = None if one.step.cites is None else one.lived.seen[one.step.cites].matter_id

@@ -243,18 +243,20 @@ class Parents:
     """One parent of workers for all nodes that this process starts, as tests do, which start hundreds: each takes a second."""
 
     def __init__(self) -> None:
-        self._known: _Zygote | None = None
+        #: By where modules are found: another path may have another kind of channel.
+        self._known: dict[tuple[str, ...], _Zygote] = {}
 
     def one(self, kinds: list[str]) -> _Zygote:
         """The parent, started with these kinds if there is none; other kinds are loaded by the workers that need them."""
-        if self._known is None or self._known.ended:
-            self._known = _Zygote(kinds)
-        return self._known
+        path = tuple(sys.path)
+        if path not in self._known or self._known[path].ended:
+            self._known[path] = _Zygote(kinds)
+        return self._known[path]
 
     def close(self) -> None:
         """End it, and every worker."""
-        if self._known is not None:
-            self._known.close()
+        for parent in self._known.values():
+            parent.close()
 
 
 #: What nodes share that are made while it is set; None: each has a parent of its own, and ends it.

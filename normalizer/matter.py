@@ -19,6 +19,7 @@ from normalizer.model import (
     MatterMessage,
     Message,
     Party,
+    Place,
     ReplyRoute,
     Urgency,
 )
@@ -128,7 +129,7 @@ def amend(matter: HotlineMatter, kept: KeptMessage, fields: Fields, said: Said =
             "confidential": matter.confidential or read.confidential,
             "about_hotline_staff": matter.about_hotline_staff or fields.about_hotline_staff,
             "withheld_from": _withheld(matter, fields),
-            "place": matter.place or read.place,
+            "place": _place(matter.place, read.place),
             "occurred_at": matter.occurred_at or read.occurred_at,
             "target_unit": matter.target_unit or read.target_unit,
             "linked_platform": matter.linked_platform or read.linked_platform,
@@ -142,6 +143,16 @@ def amend(matter: HotlineMatter, kept: KeptMessage, fields: Fields, said: Said =
             "evidence": (*matter.evidence, *fields.evidence),
         }
     )
+
+
+def _place(known: Place | None, told: Place | None) -> Place | None:
+    """The place as he told it first, with what was missing of it: words, division, the point on the map."""
+    if known is None or told is None:
+        return known or told
+    missing = {"text": known.text or told.text, "division_code": known.division_code or told.division_code}
+    if known.longitude is None:
+        missing |= {name: getattr(told, name) for name in ("longitude", "latitude", "crs")}
+    return known.model_copy(update=missing)
 
 
 def flagged(conduct: Conduct, flags: tuple[Flag, ...]) -> Conduct:

@@ -164,7 +164,8 @@ async def _list(config: Config, matters: list[HotlineMatter]) -> None:
 async def test_a_later_wish_seals_what_went_before_and_tells_the_core(start_gateway: Start) -> None:
     async with start_gateway(only("app")) as gateway:
         peer = peers(gateway.node.channels, gateway.secrets, PUBLIC_URL)["app"]
-        await _in_app(peer, text=WORDS.replace("请为我保密！", "").replace("举报", "投诉")).send(gateway)
+        words = WORDS.replace("请为我保密！", "").replace("举报", "投诉")
+        await _in_app(peer, text=words, title=f"{NAME}的投诉").send(gateway)
         await gateway.settle()
         (first,) = _told(gateway)
         assert NAME in first["data"]["content"] and first["data"]["previously_disclosed"] is False
