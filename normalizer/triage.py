@@ -52,6 +52,11 @@ class Words:
     text: str
     place: Place | None
 
+    @property
+    def heading(self) -> str:
+        """The title that he gave; nothing where it is only his first sentence."""
+        return self.title if self.message.title else ""
+
     def why(self, field: str, rule: str, span: Span | None = None) -> Evidence:
         """Why a field is as it is."""
         return Evidence(field=field, message_id=self.message_id, span=span, rule=rule)
@@ -96,7 +101,7 @@ def _kind(words: Words, _: Rules) -> Read:
     """The citizen's own choice, else what the words say."""
     if words.message.matter_kind is not None:
         return {"kind": words.message.matter_kind}, (words.why("kind", "kind.stated"),)
-    read = read_kind(words.title, words.text)
+    read = read_kind(words.heading, words.text)
     return {"kind": read.kind}, [words.why("kind", read.rule, span) for span in read.spans or (None,)]
 
 
@@ -105,10 +110,9 @@ def _danger(words: Words, rules: Rules) -> Read:
     message = words.message
     if message.disposition == "answered_on_the_spot":
         return {"emergency_line": message.emergency_line}, ()
-    heading = words.title if message.title else ""  # otherwise it is the text's first sentence
     text, own = alarm(words.text), crisis(words.text)
-    found = text or alarm(heading)
-    titled = crisis(heading)
+    found = text or alarm(words.heading)
+    titled = crisis(words.heading)
     in_crisis = own or titled
     why = []
     if found is not None:

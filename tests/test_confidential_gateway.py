@@ -170,7 +170,7 @@ async def test_a_later_wish_seals_what_went_before_and_tells_the_core(start_gate
         (first,) = _told(gateway)
         assert NAME in first["data"]["content"] and first["data"]["previously_disclosed"] is False
         matter_id = first["data"]["matter_id"]
-        await _in_app(peer, text="请为我保密", in_reply_to=matter_id).send(gateway)
+        await _in_app(peer, text="请为我保密", title="补充", in_reply_to=matter_id).send(gateway)
         await gateway.settle()
         *_, last = _told(gateway)
         assert last["data"]["matter_id"] == matter_id and last["data"]["revision"] == 2

@@ -44,7 +44,7 @@ async def says(store: Store, act: str, matter: HotlineMatter, other: Any = None,
 
 
 #: What the city and the clock have done to a matter, which splitting it does not take back.
-PASSED = {"revision", "contacts_30d", "last_contact_at", "matters_30d", "unanswered_prior"}
+PASSED = {"revision", "contacts_30d", "last_contact_at", "matters_30d", "unanswered_prior", "confidential"}
 
 
 async def test_a_wrong_join_is_undone_and_the_matter_is_as_it_was(counter: Counter, store: Store) -> None:
@@ -65,6 +65,7 @@ async def test_a_wrong_join_is_undone_and_the_matter_is_as_it_was(counter: Count
 
     after = await matter_of(store, wrong)
     assert after.model_dump(exclude=PASSED) == before.model_dump(exclude=PASSED), "nothing of the other is left in it"
+    assert after.confidential, "both halves stay sealed (decision 23)"
     (new,) = [one for one in await store.matters() if one.matter_id != before.matter_id]
     assert new.tracking_code in said and new.content == LAMP_MORE and new.caller_id == before.caller_id
     assert (new.party.name, new.party.unit, new.confidential) == ("王芳", "某公司", True)
