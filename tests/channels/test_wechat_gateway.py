@@ -54,18 +54,18 @@ class City:
     async def held_up(self) -> AsyncIterator[None]:
         """The pipeline does not get on within the block."""
         offload, free = self.gateway.node.pipeline._offload, asyncio.Event()
-        normalize = offload.normalize
+        normalize = offload.read
 
         async def waiting(*args: Any, **more: Any) -> Any:
             await free.wait()
             return await normalize(*args, **more)
 
-        offload.normalize = waiting
+        offload.read = waiting
         try:
             yield
         finally:
             free.set()
-            offload.normalize = normalize
+            offload.read = normalize
 
     async def unpacked(self) -> int:
         number: int = (await self.gateway.books())["unpacked"]
