@@ -7,13 +7,11 @@ from uuid import UUID
 
 import typer
 
-from gateway.cli_shared import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, load, out, run
+from gateway.cli_shared import DEFAULT_CONFIG, ByOption, ConfigOption, JsonOption, ReasonOption, load, out, run, signed
 
 # Commands import what they need inside: `gateway --help` must not wait for the web framework.
 
 Named = Annotated[str, typer.Argument(help="A caller's id, or the id or tracking code of a matter of his.")]
-ByOption = Annotated[str, typer.Option(help="Your name; it is kept with what you say.")]
-ReasonOption = Annotated[str, typer.Option(help="Why; it is kept.")]
 
 callers = typer.Typer(no_args_is_help=True, help="Who is whom: callers that are one person, and on what evidence.")
 
@@ -25,7 +23,7 @@ def join_two(
     """Say that two callers are one person: each sees the other's matters, and no rule parts them."""
     from gateway.commands.callers_decide import join_callers  # noqa: PLC0415
 
-    _said(by, reason)
+    by, reason = signed(by, reason)
     loaded, _ = load(config)
     run(join_callers(loaded, one, other, by, reason, out))
 
@@ -40,7 +38,7 @@ def undo_one(
     """Undo a join: everything is as if it had not been, and no rule makes it again. Exit 1 when it was undone before."""
     from gateway.commands.callers_decide import undo_join  # noqa: PLC0415
 
-    _said(by, reason)
+    by, reason = signed(by, reason)
     loaded, _ = load(config)
     run(undo_join(loaded, str(join), by, reason, out))
 
@@ -60,16 +58,10 @@ def show_one(
     if reveal:
         from gateway.commands.callers_decide import reveal_caller  # noqa: PLC0415
 
-        by, reason = by or "", reason or ""
-        _said(by, reason)
+        by, reason = signed(by or "", reason or "")
         loaded, _ = load(config)
         run(reveal_caller(loaded, named, by, reason, out, as_json=json_output))
     from gateway.commands.callers import show_caller  # noqa: PLC0415
 
     loaded, _ = load(config)
     run(show_caller(loaded, named, out, as_json=json_output))
-
-
-def _said(by: str, reason: str) -> None:
-    if not by.strip() or not reason.strip():
-        fail("say who you are with --by and why with --reason: both are kept", code=2)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from gateway.cli_shared import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, load, out, run
+from gateway.cli_shared import DEFAULT_CONFIG, ByOption, ConfigOption, JsonOption, ReasonOption, load, out, run, signed
 
 # Commands import what they need inside: `gateway --help` must not wait for the web framework.
 
@@ -19,8 +19,6 @@ conduct = typer.Typer(
 )
 
 MatterArgument = Annotated[str, typer.Argument(help="A tracking code, or a matter's id.")]
-ByOption = Annotated[str, typer.Option("--by", help="Who does it: your name or staff number.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why, in a sentence: it is kept.")]
 
 
 @conduct.command()
@@ -34,7 +32,8 @@ def show(
     """Show the flags of a caller that count now; who read them, and why, is kept."""
     from gateway.commands.conduct import show_conduct  # noqa: PLC0415
 
-    loaded, by, reason = _asked(config, by, reason)
+    by, reason = signed(by, reason)
+    loaded, _ = load(config)
     run(show_conduct(loaded, caller, by, reason, out, as_json=json_output))
 
 
@@ -43,7 +42,8 @@ def appeal(matter: MatterArgument, by: ByOption, reason: ReasonOption, config: C
     """Write down that the citizen disputes the flags of a matter; a person should look."""
     from gateway.commands.conduct import appeal_conduct  # noqa: PLC0415
 
-    loaded, by, reason = _asked(config, by, reason)
+    by, reason = signed(by, reason)
+    loaded, _ = load(config)
     run(appeal_conduct(loaded, matter, by, reason, out))
 
 
@@ -52,7 +52,8 @@ def clear(matter: MatterArgument, by: ByOption, reason: ReasonOption, config: Co
     """Say that the flags of a matter do not count; the core is told."""
     from gateway.commands.conduct import clear_conduct  # noqa: PLC0415
 
-    loaded, by, reason = _asked(config, by, reason)
+    by, reason = signed(by, reason)
+    loaded, _ = load(config)
     run(clear_conduct(loaded, matter, by, reason, out))
 
 
@@ -67,12 +68,6 @@ def export(
     """Write the evidence of a matter for the police: words, times, counts, and a digest of each part."""
     from gateway.commands.conduct import export_conduct  # noqa: PLC0415
 
-    loaded, by, reason = _asked(config, by, reason)
+    by, reason = signed(by, reason)
+    loaded, _ = load(config)
     run(export_conduct(loaded, matter, to, by, reason, out))
-
-
-def _asked(config: Path, by: str, reason: str) -> tuple[Any, str, str]:
-    by, reason = by.strip(), reason.strip()
-    if not 0 < len(by) <= 100 or not 0 < len(reason) <= 1000:
-        fail("give --by (up to 100 characters) and --reason (up to 1000)", code=2)
-    return load(config)[0], by, reason

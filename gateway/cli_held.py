@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from gateway.cli_shared import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, load, out, run
+from gateway.cli_shared import DEFAULT_CONFIG, ByOption, ConfigOption, JsonOption, ReasonOption, load, out, run, signed
 
 # Commands import what they need inside: `gateway --help` must not wait for the web framework.
 
@@ -19,8 +18,6 @@ held = typer.Typer(
 )
 
 MessageArgument = Annotated[UUID, typer.Argument(help="A message's id, from `gateway held list`.")]
-ByOption = Annotated[str, typer.Option("--by", help="Who decides: your name or staff number.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why, in a sentence: it is kept.")]
 EveryOption = Annotated[bool, typer.Option("--all", help="All that is held of the same sender.")]
 
 
@@ -44,7 +41,8 @@ def show(
     """Show the words of a held message; who read them, and why, is kept."""
     from gateway.commands.held_decide import show_held  # noqa: PLC0415
 
-    loaded, by, reason = _asked(config, by, reason)
+    by, reason = signed(by, reason)
+    loaded, _ = load(config)
     run(show_held(loaded, message, by, reason, out, as_json=json_output))
 
 
@@ -59,7 +57,8 @@ def release(
     """Let a message go on, with its flags, for the core to see."""
     from gateway.commands.held_decide import release_held  # noqa: PLC0415
 
-    loaded, by, reason = _asked(config, by, reason)
+    by, reason = signed(by, reason)
+    loaded, _ = load(config)
     run(release_held(loaded, message, by, reason, out, every=every))
 
 
@@ -74,12 +73,6 @@ def refuse(
     """Refuse a message: it opens no matter. It is kept as it came."""
     from gateway.commands.held_decide import refuse_held  # noqa: PLC0415
 
-    loaded, by, reason = _asked(config, by, reason)
+    by, reason = signed(by, reason)
+    loaded, _ = load(config)
     run(refuse_held(loaded, message, by, reason, out, every=every))
-
-
-def _asked(config: Path, by: str, reason: str) -> tuple[Any, str, str]:
-    by, reason = by.strip(), reason.strip()
-    if not 0 < len(by) <= 100 or not 0 < len(reason) <= 1000:
-        fail("give --by (up to 100 characters) and --reason (up to 1000)", code=2)
-    return load(config)[0], by, reason

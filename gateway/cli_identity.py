@@ -7,11 +7,20 @@ from uuid import UUID
 
 import typer
 
-from gateway.cli_shared import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, load, out, run
+from gateway.cli_shared import (
+    DEFAULT_CONFIG,
+    ByOption,
+    ConfigOption,
+    JsonOption,
+    ReasonOption,
+    fail,
+    load,
+    out,
+    run,
+    signed,
+)
 
 # Commands import what they need inside: `gateway --help` must not wait for the web framework.
-
-ByOption = Annotated[str, typer.Option(help="Your name; it is kept.")]
 
 identity = typer.Typer(
     no_args_is_help=True, help="See who the citizen of a sealed matter is: one person asks, another one agrees."
@@ -21,7 +30,7 @@ identity = typer.Typer(
 @identity.command("request")
 def request_one(
     matter: Annotated[str, typer.Argument(help="The matter's tracking code or id.")],
-    reason: Annotated[str, typer.Option(help="Why; it is kept.")],
+    reason: ReasonOption,
     by: ByOption,
     config: ConfigOption = DEFAULT_CONFIG,
     json_output: JsonOption = False,
@@ -29,8 +38,7 @@ def request_one(
     """Ask to see a citizen who stays unnamed. Another person has 24 hours to approve it."""
     from gateway.commands.identity_open import request_identity  # noqa: PLC0415
 
-    if not by.strip() or not reason.strip():
-        fail("say who you are with --by and why with --reason: both are kept", code=2)
+    by, reason = signed(by, reason)
     loaded, _ = load(config)
     run(request_identity(loaded, matter, by, reason, out, as_json=json_output))
 

@@ -23,6 +23,8 @@ SinceOption = Annotated[
         formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
     ),
 ]
+ByOption = Annotated[str, typer.Option("--by", help="Who decides: your name or staff number; it is kept.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why, in a sentence: it is kept.")]
 DEFAULT_CONFIG = Path("config.yaml")
 
 out = Console(highlight=False, soft_wrap=True)
@@ -45,6 +47,16 @@ def load(path: Path) -> tuple[Any, Any]:
         for fault in faults.faults:
             err.print(f"[red]✗[/red] {escape(str(fault))}")
         raise typer.Exit(1) from None
+
+
+def signed(by: str, reason: str) -> tuple[str, str]:
+    """Name and reason without spaces around, or one sentence and exit 2."""
+    by, reason = by.strip(), reason.strip()
+    if not 0 < len(by) <= 100 or not 0 < len(reason) <= 1000:
+        fail(
+            "say who you are with --by (up to 100 characters) and why with --reason (up to 1000): both are kept", code=2
+        )
+    return by, reason
 
 
 def run(job: Coroutine[Any, Any, int], *known: type[Exception]) -> None:

@@ -6,25 +6,23 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gateway import control
 from gateway.clock import now
+from gateway.commands.deciding import done
 from gateway.conducted import APPEAL, CLEAR, EXPORT, READ, do
 from gateway.config import Config
 from gateway.opening import open_books
-from store.errors import NobodySuch, StoreLocked
 from store.flagbook import Noticed
 
 
 async def show_conduct(config: Config, caller: UUID, by: str, reason: str, out: Console, *, as_json: bool) -> int:
     """Show what counts of a caller; who read it, and why, is kept."""
-    await _done(config, {"do": READ, "named": str(caller), "by": by, "reason": reason})
+    await done(config, {"do": READ, "named": str(caller), "by": by, "reason": reason}, do)
     store = await open_books(config, owner=False)
     try:
         found = await store.flags().of(caller, now())
@@ -51,21 +49,21 @@ def _show(found: list[Noticed], out: Console) -> None:
 
 async def appeal_conduct(config: Config, matter: str, by: str, reason: str, out: Console) -> int:
     """Write down that the flags of a matter are disputed."""
-    told = await _done(config, {"do": APPEAL, "named": matter, "by": by, "reason": reason})
+    told = await done(config, {"do": APPEAL, "named": matter, "by": by, "reason": reason}, do)
     out.print(f"[green]✓[/green] {told['flags']} flags are disputed; the core is told that a person should look")
     return 0
 
 
 async def clear_conduct(config: Config, matter: str, by: str, reason: str, out: Console) -> int:
     """Say that the flags of a matter do not count."""
-    told = await _done(config, {"do": CLEAR, "named": matter, "by": by, "reason": reason})
+    told = await done(config, {"do": CLEAR, "named": matter, "by": by, "reason": reason}, do)
     out.print(f"[green]✓[/green] {told['flags']} flags do not count any more; the core is told")
     return 0
 
 
 async def export_conduct(config: Config, matter: str, to: Path, by: str, reason: str, out: Console) -> int:
     """Write the evidence to a file that only its owner can read; that somebody has it is written down before."""
-    await _done(config, {"do": EXPORT, "named": matter, "by": by, "reason": reason})
+    await done(config, {"do": EXPORT, "named": matter, "by": by, "reason": reason}, do)
     store = await open_books(config, owner=False)
     try:
         bundle = await store.flags().bundle(matter)
@@ -81,19 +79,3 @@ def _write(file: Path, text: str) -> None:
     """Never over an older one."""
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as target:
         target.write(text)
-
-
-async def _done(config: Config, asked: dict[str, Any]) -> dict[str, Any]:
-    """By this process, or by the node that owns the store. Raise NobodySuch, StoreLocked."""
-    try:
-        store = await open_books(config)
-    except StoreLocked:
-        told = await control.ask_node(config, asked)
-    else:
-        try:
-            told = await do(store, asked, now())
-        finally:
-            await store.close()
-    if "error" in told:
-        raise NobodySuch(told["error"])
-    return told

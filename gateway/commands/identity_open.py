@@ -8,17 +8,15 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from gateway import control
-from gateway.clock import now
+from gateway.commands.deciding import done
 from gateway.config import Config
 from gateway.identity import APPROVE, REQUEST, do
-from gateway.opening import open_books
-from store.errors import IdentitySealed, StoreLocked
+from store.errors import IdentitySealed
 
 
 async def request_identity(config: Config, matter: str, by: str, reason: str, out: Console, *, as_json: bool) -> int:
     """Ask, and say what the other person is to do."""
-    told = await _done(config, {"do": REQUEST, "matter": matter, "by": by, "reason": reason})
+    told = await done(config, {"do": REQUEST, "matter": matter, "by": by, "reason": reason}, do, IdentitySealed)
     if as_json:
         print(json.dumps(told))  # noqa: T201 - for programs
     else:
@@ -30,7 +28,7 @@ async def request_identity(config: Config, matter: str, by: str, reason: str, ou
 
 async def approve_identity(config: Config, request: str, by: str, out: Console, *, as_json: bool) -> int:
     """Agree, and show who it is."""
-    told = await _done(config, {"do": APPROVE, "request": request, "by": by})
+    told = await done(config, {"do": APPROVE, "request": request, "by": by}, do, IdentitySealed)
     if as_json:
         print(json.dumps(told["identity"], ensure_ascii=False))  # noqa: T201 - for programs
     else:
@@ -47,19 +45,3 @@ def _show(identity: dict[str, Any], out: Console) -> None:
             out.print(f"  {name:<14} {escape(party[name])}")
     for contact in party["contacts"]:
         out.print(f"  {contact['type']:<14} {escape(contact['value'])} ({contact['assurance']})")
-
-
-async def _done(config: Config, asked: dict[str, Any]) -> dict[str, Any]:
-    """By this process, or by the node that owns the store. Raise IdentitySealed, StoreLocked."""
-    try:
-        store = await open_books(config)
-    except StoreLocked:
-        told = await control.ask_node(config, asked)
-    else:
-        try:
-            told = await do(store, asked, now())
-        finally:
-            await store.close()
-    if "error" in told:
-        raise IdentitySealed(told["error"])
-    return told

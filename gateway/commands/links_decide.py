@@ -4,42 +4,36 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from gateway import control
 from gateway.clock import now
+from gateway.commands.deciding import answer
 from gateway.config import Config
 from gateway.linking import ASKED, Asked, do
 from gateway.opening import open_books
 from gateway.rules import CityRules
-from store.errors import StoreLocked
 from store.linkbook import Written
+from store.store import Store
 
 
 async def decide_on(config: Config, asked: Asked, out: Console, err: Console) -> int:
     """Through the node that owns the store, or here; 1 when it cannot be done."""
     question = {"do": ASKED, "asked": asked.model_dump(mode="json")}
-    try:
-        answer = await _decide_here(config, question)
-    except StoreLocked:
-        answer = await control.ask_node(config, question)
-    if "error" in answer:
-        err.print(f"[red]✗[/red] {escape(answer['error'])}")
+
+    async def doing(store: Store, asked: dict[str, Any], at: datetime) -> dict[str, str]:
+        return await do(store, asked, at, CityRules.of(config.city))
+
+    told = await answer(config, question, doing)
+    if "error" in told:
+        err.print(f"[red]✗[/red] {escape(told['error'])}")
         return 1
-    out.print(f"[green]✓[/green] {answer['done']}")
+    out.print(f"[green]✓[/green] {told['done']}")
     return 0
-
-
-async def _decide_here(config: Config, question: dict[str, Any]) -> dict[str, str]:
-    store = await open_books(config)
-    try:
-        return await do(store, question, now(), CityRules.of(config.city))
-    finally:
-        await store.close()
 
 
 async def export(config: Config, messages: Path, gold: Path, by: str, reason: str, out: Console) -> int:
