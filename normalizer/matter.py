@@ -72,13 +72,7 @@ def compose(
         received_at=kept.received_at,
         channel=ChannelRef(name=kept.channel, kind=kept.kind, account=message.account),
         messages=(_part(kept, fields),),
-        party=Party(
-            type=read.party_type,
-            name=fields.name,
-            unit=fields.unit or read.unit,
-            contact_phone=fields.contact_phone,
-            contacts=_contacts(message),
-        ),
+        party=_party(message, fields),
         caller_id=caller_id,
         confidential=read.confidential,
         about_hotline_staff=fields.about_hotline_staff,
@@ -102,6 +96,17 @@ def compose(
         place=read.place,
         reply_route=reply_route or ReplyRoute(channel=kept.channel),
         evidence=fields.evidence,
+    )
+
+
+def _party(message: Message, fields: Fields) -> Party:
+    read = fields.triage
+    return Party(
+        type=read.party_type,
+        name=fields.name,
+        unit=fields.unit or read.unit,
+        contact_phone=fields.contact_phone,
+        contacts=_contacts(message),
     )
 
 
