@@ -23,7 +23,7 @@ _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 #: zero-width space, word joiner, invisible operators, byte order mark, annotation marks, and the Hangul fillers, which
 #: look like a space and count as a letter.
 _ZERO_WIDTH = "\u00ad\u034f\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb"
-_JUNK = re.compile(f"[{_CONTROL}{_BIDI}{_ZERO_WIDTH}]")
+_JUNK = re.compile(f"[{_CONTROL}{_BIDI}{_ZERO_WIDTH}]+")
 
 #: Marks that Python sorts when it normalises, in quadratic time: 80,000 in a row take five seconds (measured).
 _MARK = "".join(re.escape(chr(code)) for code in range(0x300, 0x1E94B) if unicodedata.combining(chr(code)))

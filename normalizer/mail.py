@@ -31,6 +31,8 @@ EARLIEST, LATEST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo
 _ADDRESS = re.compile(r"(?<![^\s<>()\[\],;:\"@])[^\s<>()\[\],;:\"@]{1,250}@[^\s<>(),;:\"@]{1,250}(?![^\s<>(),;:\"@])")
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,998}>")
 _MARKS = re.compile(f"[{QUOTE}{UNQUOTE}{QUOTE_ON}]")
+#: So many characters are looked at before a whole part: nearly always words stand there.
+_GLANCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,11 @@ def _letter(texts: list[Words], parts: Parts, level: int, *, reply: bool) -> mai
 
 
 def _has_words(texts: list[Words]) -> bool:
-    return any(clean(_MARKS.sub("", text.text)).strip() for text in texts)
+    return any(_is_seen(text.text[:_GLANCE]) or _is_seen(text.text) for text in texts)
+
+
+def _is_seen(text: str) -> bool:
+    return bool(clean(_MARKS.sub("", text)).strip())
 
 
 def _forwarded(raw: bytes, level: int) -> str:

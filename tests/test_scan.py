@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from channels.base import File
 from channels.clients import key_hash
@@ -28,6 +29,7 @@ from gateway.config import ScanSettings
 from gateway.testing import RunningGateway, Start
 from normalizer.model import Attachment
 from store.store import Store
+from store.tables import MEDIA
 from tests import scanners
 from tests.handing import Clock
 from tests.handing import until as soon
@@ -155,6 +157,7 @@ async def test_while_it_is_away_files_are_held_and_scanned_later(store: Store, t
             first = await matter_of(store)
             assert first.attachments[0].availability == "held"
             for tries_left in (1, 0):
+                await soon(lambda: _is_put_off(store, clock))
                 clock.now += timedelta(hours=1)
                 media.ring()
                 await soon(lambda left=tries_left: _tried(fake, left))
@@ -168,6 +171,12 @@ async def test_while_it_is_away_files_are_held_and_scanned_later(store: Store, t
 async def _shown(store: Store, scan: str, reason: str | None) -> bool:
     (one,) = (await matter_of(store)).attachments
     return (one.scan, one.scan_reason) == (scan, reason)
+
+
+async def _is_put_off(store: Store, clock: Clock) -> bool:
+    """What was found is written: it waits for its next try."""
+    waits = select(MEDIA.c.id).where(MEDIA.c.state == "queued", MEDIA.c.not_before > clock.now)
+    return bool(await build.run(store, waits))
 
 
 async def _tried(fake: FakeClamd, left: int) -> bool:

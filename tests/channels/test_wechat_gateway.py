@@ -320,7 +320,8 @@ async def test_reports_an_unfollowing_and_a_picture(city: City) -> None:
     # Who unfollows is not written to until he writes again.
     citizen, before = city.follower("alone"), await city.unpacked()
     async with city.held_up():
-        for number, delivery in enumerate((citizen.say("路灯不亮"), citizen.does("unsubscribe")), start=1):
+        steps = citizen.say("路灯不亮", at=ago(seconds=2)), citizen.does("unsubscribe")
+        for number, delivery in enumerate(steps, start=1):
             await citizen.hears(delivery)
             await until(lambda wanted=before + number: _reached(city, wanted))  # type: ignore[misc]
     assert (await city.books.came()).replies == [("failed", "unsubscribe")]

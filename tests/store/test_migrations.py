@@ -18,6 +18,7 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Engine,
+    Float,
     Integer,
     LargeBinary,
     MetaData,
@@ -93,7 +94,7 @@ def value(kind: TypeEngine[Any], number: int) -> Any:
             return datetime(2026, 1, number, tzinfo=UTC)
         case Boolean():
             return False
-        case Integer():
+        case Integer() | Float():
             return number
         case Uuid():
             return UUID(int=number)

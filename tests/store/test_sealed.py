@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy import Connection, inspect, select, text
 from uuid_utils.compat import uuid7
 
+from normalizer.heard import Judged
 from normalizer.model import (
     Assurance,
     Attachment,
@@ -30,6 +31,7 @@ from normalizer.model import (
     Outcome,
     Place,
 )
+from normalizer.model.matter import Flag
 from normalizer.reply import Limit, ReplyKind
 from store.codes import send_code
 from store.envelopes import StateWrite
@@ -60,6 +62,7 @@ from tests.store.conftest import (
     unpacking,
     work_of,
 )
+from tests.store.test_conduct import UNTIL, digest, say
 from tests.store.test_incidents import DUST
 
 KEY = base64.b64encode(bytes(32)).decode()
@@ -223,6 +226,7 @@ def raw(**more: Any) -> Envelope:
 async def whole_day(store: Store) -> list[BaseException]:
     """Every method that is given something personal, also where it fails; the errors."""
     await belongs_together(store)
+    await noticed_and_opened(store)
     errors: list[BaseException] = []
     senders = [
         contact(ContactType.APP, "sender"),
@@ -291,11 +295,24 @@ async def told_and_fetched(store: Store, filing: Filing) -> None:
     asked = Update(uuid7(), matter.matter_id, kind, "core", Binding(CANARIES["binding"], bytes(32)), NOW, content)
     await store.tell(asked, lambda *_: Draft(uuid7(), kind, ways, "zh", matter_id=matter.matter_id, update_id=asked.id))
     notice = Notice(reason="follow", account="desk", sender=to, opens="menu")
-    for parsed in (notice, notice.model_copy(update={"reachable": False, "opens": None})):
-        ready = await unpacking(store, parsed=parsed)
+    steps = (notice, notice.model_copy(update={"reachable": False, "opens": None}))
+    for seconds, parsed in enumerate(steps):
+        ready = await unpacking(store, parsed=parsed, received_at=NOW + timedelta(seconds=seconds))
         await store.unpack(replace(ready, limits={"menu": Limit(60, 3)}))
     held = Held("a" * 64, 10, "image/png", CANARIES["file name"])
     await store.uploads().add(Upload("upload-1", "letters", "desk", held), NOW)
+
+
+async def noticed_and_opened(store: Store) -> None:
+    """What is held for its words and goes on with them, sealed; two persons open who it was."""
+    flag = Flag(kind="threat", score=0.95, evidence=(CANARIES["text"],))
+    grave = Judged((flag,), until=UNTIL, review=True)
+    await say(store, CANARIES["text"], CANARIES["sender"])
+    assert await digest(store, grave) == f"{CANARIES['text']} aside"
+    assert await digest(store, grave, UNTIL, confidential=True) == f"{CANARIES['text']} filed"
+    (sealed,) = [matter for matter in await store.matters() if matter.confidential]
+    request = await store.breakglass().request(sealed.tracking_code, "Li Hua", CANARIES["title"], UNTIL)
+    await store.breakglass().approve(request, "Wang Fang", UNTIL)
 
 
 async def belongs_together(store: Store) -> None:
