@@ -33,6 +33,8 @@ __all__ = ["postgresql"]
 
 #: Seconds of an outage, and in which a provider must have his answer (WeChat hangs up after 5).
 OUTAGE = 30.0 if os.environ.get("FAULTS") == "full" else 4.0
+#: Connections that break just after a commit.
+LOST = 100 if os.environ.get("FAULTS") == "full" else 20
 LATEST = 4.5
 
 
@@ -168,8 +170,8 @@ async def test_connections_that_break_just_after_a_commit_lose_and_double_nothin
     with postgresql.database() as direct:
         async with line_to(direct) as (line, url), start_gateway(on(url)) as gateway:
             citizens = Citizens(gateway)
-            line.to_lose, line.share = 40, 0.3
-            async with asyncio.timeout(60):
+            line.to_lose, line.share = LOST, 0.3
+            async with asyncio.timeout(300):
                 while line.to_lose:
                     await citizens.write(1)
             await citizens.all_filed_in_order()
