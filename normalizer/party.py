@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from normalizer.model import PartyType
 from normalizer.party_words import (
     ALSO_PLACES,
+    ANSWERED,
     AT,
     AUTOMATON,
+    BESIDE,
     BRANCH,
+    BY_LEAVE,
     COMMON,
     ENDS_FROM,
     FAULT,
@@ -23,6 +26,7 @@ from normalizer.party_words import (
     I_AM,
     LEXICON,
     MARKS,
+    OFFICE,
     ON_STREET,
     OURSELVES,
     OWN_BEHIND,
@@ -31,8 +35,10 @@ from normalizer.party_words import (
     ROUTE,
     SHOPS,
     STOPS_TO,
+    TO_ACT,
     TOLD,
     UNLESS,
+    WHOLE,
     WORKS,
 )
 
@@ -40,6 +46,8 @@ from normalizer.party_words import (
 READ = 2_000
 #: Bodies looked at.
 _MOST = 16
+#: A body asked to act this near the beginning is all that is told.
+_ALONE = 6
 #: Characters of a name before its end.
 _LONGEST = 22
 
@@ -79,6 +87,8 @@ def _bodies(text: str) -> Iterator[tuple[int, int]]:
         if sign < reached or (unless and unless.match(text, end)):
             continue
         start = _begins(text, sign, end, max(reached, sign - _LONGEST, _stopped(matches, place)))
+        if start is None and word in WHOLE:
+            start = sign
         if start is not None:
             reached = _ends(text, matches, place)
             yield start, reached
@@ -90,7 +100,7 @@ def _ends(text: str, matches: list[tuple[int, int, int]], place: int) -> int:
     for index, sign, behind in matches[place + 1 : place + 4]:
         if index < STOPS_TO or sign - end > 8:
             break
-        if LEXICON[index] in {"公司", "集团", "支行", "分行"}:
+        if LEXICON[index].endswith(("公司", "集团", "支行", "分行")):
             end = behind
     branch = BRANCH.match(text, end) if text.startswith(("公司", "银行"), end - 2) else None
     return branch.end() if branch else end
@@ -136,8 +146,15 @@ def _weight(text: str, start: int, end: int) -> tuple[float, str]:
     if rule == "party.named" and text.endswith(ALSO_PLACES, start, end):
         weight -= 0.7
     weight -= 0.7 * clause.endswith(I_AM)
+    office = OFFICE.search(text, start, end)
     if FAULT.search(MARKS.split(text[end : end + 18], maxsplit=1)[0]):
-        weight += 2
+        weight += 0.8 if office and ANSWERED.match(text, end) else 2
+    if office and rule == "party.asked" and start > _ALONE and TO_ACT.match(text, end):
+        weight -= 3.4
+    if office and BY_LEAVE.search(clause):
+        weight -= 1.5
+    if BESIDE.search(clause):
+        weight -= 1
     if PLACE.match(text, end):
         weight -= 2.5
     if clause.endswith(ROUTE) and REPORTED.match(text, end):
