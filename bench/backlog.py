@@ -100,7 +100,7 @@ async def fill(store: Store, how_many: int, label: str) -> None:
         ids = [uuid_utils.compat.uuid7() for _ in range(min(5_000, how_many))]
         envelope = {"channel": "app", "kind": "app", "received_at": at, "flags": "", "body": body, "context": context}
         insert_rows(connection, ENVELOPES, [{"id": one} | envelope for one in ids])
-        insert_rows(connection, WORK, [work_row(Stage.UNPACK, one, at) for one in ids])
+        insert_rows(connection, WORK, [work_row(Stage.UNPACK, one, "app", at) for one in ids])
 
     for _ in track(range(max(1, how_many // 5_000)), description=label, disable=not Console().is_terminal):
         await store._database.write(keep)  # noqa: SLF001 - the bench fills the store as no channel could in a minute

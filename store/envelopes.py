@@ -52,7 +52,7 @@ def _apparent(keyring: Keyring, envelope: Envelope) -> bytes:
 
 
 def _work_row(envelope: Envelope, apparent: bytes | None) -> dict[str, Any]:
-    return work_row(Stage.UNPACK, envelope.id, envelope.received_at, apparent)
+    return work_row(Stage.UNPACK, envelope.id, envelope.channel, envelope.received_at, apparent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,9 +232,8 @@ def _insert_messages(connection: Connection, rows: list[dict[str, Any]]) -> tupl
     new, again = [r for r in rows if r["id"] in won], [r for r in rows if r["id"] not in won]
     if new:
         _flag_reused_ids(connection, new)
-        add_digests(
-            connection, [Digest(row["id"], row["sender"], row["arrival"], row["apparent"], row["at"]) for row in new]
-        )
+        queued = ("id", "channel", "sender", "arrival", "apparent", "at")
+        add_digests(connection, [Digest(*(row[name] for name in queued)) for row in new])
     return won, _settle_redeliveries(connection, again) if again else []
 
 

@@ -7,7 +7,6 @@ seem to be its sender's: so his order is kept over all nodes, and nobody else wa
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,14 +17,12 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, exists, insert
 
 from store.errors import Superseded
 from store.nodes import alive
+from store.shares import SHARES, free_for_all, free_rows
 from store.tables import SENDERS, TRANSITIONS, WORK
 from store.values import Stage, Work
 
 #: By how much two nodes' clocks may differ without the one that is behind seeming to have been put back.
 APART = timedelta(seconds=10)
-#: Of so many places and more, one sender gets an eighth while others wait, and half while nobody does: those who come
-#: next find places too. So far behind his envelopes others are looked for, in sequences.
-SHARED_PLACES, LOOKED_AT = 16, 4_000
 #: As the partial indexes say it.
 FRESH = text("attempts = 0 AND NOT waits AND holder IS NULL")
 AGAIN = text("attempts > 0 AND NOT waits AND holder IS NULL")
@@ -41,7 +38,7 @@ def claim(
     *,
     suspects: int | None = None,
 ) -> list[Work]:
-    """Due work for this node, in order of arrival; at most one per lane, and of envelopes a share for each sender.
+    """Due work for this node, in order of arrival; at most one per lane, and a share for each sender and channel.
 
     ``limit`` of what has not failed yet and ``suspects`` (None: as many) of what has, so that poison does not take the
     place of the rest. ``under_way`` is what this node really does: the rest of what it holds, it was given without
@@ -54,9 +51,9 @@ def claim(
     rows = sorted(connection.execute(held))[: limit + suspects]
     failed = sum(row.attempts > 0 for row in rows)
     places = limit - len(rows) + failed
-    free = (_free_for_all if stage is Stage.UNPACK else _free)(connection, _fresh(stage).where(idle), places)
+    free = free_for_all(connection, _fresh(stage).where(idle), places, SHARES[stage])
     for again in _again(stage, now):
-        found = _free(connection, again.where(idle), suspects - failed)
+        found = free_rows(connection, again.where(idle), suspects - failed)
         failed += len(found)
         free += found
     if free and _hold(connection, node_id, [row.sequence for row in free]):
@@ -89,40 +86,6 @@ def _again(stage: Stage, now: datetime) -> Iterator[Select[Any]]:
     # a clock that has been put back must not hold up what was put off by it
     back = failed.where(WORK.c.not_before > now, WORK.c.put_off_at > now + APART)
     yield back.order_by(WORK.c.put_off_at)
-
-
-def _free(connection: Connection, query: Select[Any], limit: int) -> list[Any]:
-    """Rows nobody holds; those that another node takes at this moment are passed over."""
-    if limit <= 0:
-        return []
-    return list(connection.execute(query.limit(limit).with_for_update(skip_locked=True)))
-
-
-def _free_for_all(connection: Connection, query: Select[Any], limit: int) -> list[Any]:
-    """The same, so that whoever floods us takes no places from the others: he is slowed, and nobody is refused."""
-    rows = _free(connection, query, limit)
-    per_sender = Counter(row.apparent for row in rows if row.apparent is not None)
-    crowding = [sender for sender, number in per_sender.items() if number > limit // 8]
-    if limit < SHARED_PLACES or not crowding:
-        return rows
-    apart = or_(WORK.c.apparent.is_(None), WORK.c.apparent.not_in(crowding))
-    last = rows[-1].sequence
-    near = (WORK.c.sequence > last, WORK.c.sequence <= last + LOOKED_AT)
-    taken = [row for row in rows if row.apparent not in crowding]
-    taken += _free(connection, query.where(apart, *near), limit - len(taken) - 1)  # one place is left for him
-    crowd = [row for row in rows if row.apparent in crowding]
-    return taken + _in_turn(crowd, limit // (8 if len(taken) > limit // 8 else 2))[: limit - len(taken)]
-
-
-def _in_turn(crowd: list[Any], each: int) -> list[Any]:
-    """The first of each sender, so many of every one."""
-    seen: Counter[bytes] = Counter()
-    found = []
-    for row in crowd:
-        seen[row.apparent] += 1
-        if seen[row.apparent] <= each:
-            found.append(row)
-    return found
 
 
 def _hold(connection: Connection, node_id: UUID, sequences: list[int]) -> bool:
@@ -186,6 +149,7 @@ class Digest:
     """A message to be queued in its sender's lane."""
 
     message_id: UUID
+    channel: str
     lane: bytes
     #: Sequence of its envelope's work, and the mark of whose envelope that seemed to be.
     arrival: int
@@ -207,7 +171,8 @@ def add_digests(connection: Connection, digests: Iterable[Digest]) -> None:
         first = head is None or _step_back(connection, head, digest.arrival)
         if first:
             standing[digest.lane] = digest
-        rows.append(work_row(Stage.DIGEST, digest.message_id, digest.at) | _place(digest, waits=not first))
+        row = work_row(Stage.DIGEST, digest.message_id, digest.channel, digest.at)
+        rows.append(row | _place(digest, waits=not first))
     connection.execute(insert(WORK), rows)
 
 
@@ -223,11 +188,12 @@ def _place(digest: Digest, *, waits: bool) -> dict[str, Any]:
     return {"lane": digest.lane, "arrival": digest.arrival, "apparent": digest.apparent, "waits": waits}
 
 
-def work_row(stage: Stage, subject: UUID, at: datetime, apparent: bytes | None = None) -> dict[str, Any]:
+def work_row(stage: Stage, subject: UUID, channel: str, at: datetime, apparent: bytes | None = None) -> dict[str, Any]:
     """A new row of the queue that waits for nobody."""
     return {
         "stage": stage,
         "subject": subject,
+        "channel": channel,
         "lane": None,
         "apparent": apparent,
         "arrival": None,

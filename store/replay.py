@@ -26,9 +26,12 @@ def requeue(
     open_again = [outcome for outcome in OPEN_TO_REPLAY if outcome in outcomes]
     ended = (UNPACKED.c.envelope_id == envelope_id, UNPACKED.c.outcome.in_(open_again))
     if connection.execute(delete(UNPACKED).where(*ended)).rowcount:
-        _queue(connection, Stage.UNPACK, envelope_id, None, at)
+        came_by = select(ENVELOPES.c.channel).where(ENVELOPES.c.id == envelope_id)
+        channel = connection.execute(came_by).scalar_one()
+        connection.execute(insert(WORK), work_row(Stage.UNPACK, envelope_id, channel, at))
+        record(connection, envelope_id, "replayed", None, at)
         return 1
-    failed = select(MESSAGES.c.id, MESSAGES.c.content).where(
+    failed = select(MESSAGES.c.id, MESSAGES.c.channel, MESSAGES.c.content).where(
         MESSAGES.c.envelope_id == envelope_id, MESSAGES.c.outcome.in_(open_again)
     )
     rows = connection.execute(failed.order_by(MESSAGES.c.position).with_for_update()).all()
@@ -38,17 +41,10 @@ def requeue(
     for row in rows:
         reopened = {"outcome": None, "reason": None, "settled_at": None}
         connection.execute(update(MESSAGES).where(MESSAGES.c.id == row.id).values(reopened))
-        _queue(connection, Stage.DIGEST, row.id, lanes[row.id], at)
+        # what is run again goes before what waits: it arrived before
+        add_digests(connection, [Digest(row.id, row.channel, lanes[row.id], 0, None, at)])
+        record(connection, row.id, "replayed", None, at)
     return len(rows)
-
-
-def _queue(connection: Connection, stage: Stage, subject: UUID, lane: bytes | None, at: datetime) -> None:
-    """What is run again goes before what waits: it arrived before. Its lane is locked."""
-    if lane is None:
-        connection.execute(insert(WORK), work_row(stage, subject, at))
-    else:
-        add_digests(connection, [Digest(subject, lane, 0, None, at)])
-    record(connection, subject, "replayed", None, at)
 
 
 def replayable(

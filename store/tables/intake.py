@@ -58,8 +58,9 @@ class WorkRow(SQLModel, table=True):
 
     sequence: int | None = Field(default=None, sa_column=Column(SEQUENCE, primary_key=True, autoincrement=True))
     stage: str
-    #: Envelope or message.
+    #: Envelope or message, and the channel that it came by.
     subject: UUID
+    channel: str
     #: Mark of the sender whose messages wait for each other; None: waits for nobody.
     lane: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
     #: Mark of whose delivery the envelope seems to be; later messages of his wait until it is unpacked.

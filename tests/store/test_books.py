@@ -94,7 +94,7 @@ async def test_it_adds_up_at_every_moment_while_nodes_work(nodes: tuple[Store, S
 
 
 def queued(stage: Stage, subject: UUID) -> Executable:
-    return insert(WORK).values(work_row(stage, subject, NOW))
+    return insert(WORK).values(work_row(stage, subject, "letters", NOW))
 
 
 def pending(stage: Stage) -> Executable:

@@ -244,7 +244,7 @@ async def test_unpacking_an_address_again_changes_nothing(store: Store, said: st
     ready = await unpacking(store, message("the same"))
     await store.unpack(ready)
     before = await run(store, select(MESSAGES))
-    await run(store, insert(WORK).values(work_row(Stage.UNPACK, ready.envelope.id, NOW)))
+    await run(store, insert(WORK).values(work_row(Stage.UNPACK, ready.envelope.id, "letters", NOW)))
     work = await work_of(store, ready.envelope.id)
     assert await store.unpack(replace(ready, work=work, parsed=(message(said),))) == ()
     assert await run(store, select(MESSAGES)) == before

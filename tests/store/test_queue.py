@@ -273,12 +273,13 @@ CROWD = 20_000
 
 def crowd(kind: str) -> list[dict[str, Any]]:
     """Rows that a claim must not look at: one lane's, or such as have failed and wait."""
-    rows = [work_row(Stage.DIGEST, UUID(int=number), NOW) for number in range(CROWD)]
+    rows = [work_row(Stage.DIGEST, UUID(int=number), "letters", NOW) for number in range(CROWD)]
     if kind == "behind a blocked lane":
         head = {"lane": b"lane", "arrival": 0, "attempts": 1, "not_before": NOW + timedelta(days=1)}
         return [rows[0] | head, *(row | {"lane": b"lane", "arrival": 1, "waits": True} for row in rows[1:])]
     if kind == "behind an unread envelope":
-        unread = work_row(Stage.UNPACK, UUID(int=CROWD), NOW, b"he") | {"attempts": 1, "not_before": NOW + SECOND}
+        he = work_row(Stage.UNPACK, UUID(int=CROWD), "letters", NOW, b"he")
+        unread = he | {"attempts": 1, "not_before": NOW + SECOND}
         lanes = ({"lane": row["subject"].bytes, "arrival": CROWD, "apparent": b"he"} for row in rows)
         return [unread, *(row | lane for row, lane in zip(rows, lanes, strict=True))]
     return [row | {"attempts": 1, "not_before": NOW + timedelta(days=1)} for row in rows]
@@ -289,7 +290,7 @@ async def claims_take(store: Store) -> float:
     each, times = 50, 5
     said = [uuid_utils.compat.uuid7() for _ in range(each * times)]
     rows = [
-        work_row(Stage.DIGEST, one, NOW, one.bytes) | {"lane": one.bytes, "arrival": 10 * CROWD, "waits": False}
+        work_row(Stage.DIGEST, one, "letters", NOW, one.bytes) | {"lane": one.bytes, "arrival": 10 * CROWD}
         for one in said
     ]
     await store._database.write(lambda connection: connection.execute(insert(WORK), rows))
