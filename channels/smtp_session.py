@@ -104,10 +104,12 @@ class Session(SMTP):
     def hang_up(self, status: str) -> None:
         """Say why and close; a peer that does not read is cut off."""
         self._desk.count(status)
-        self.transport.write(f"{status}\r\n".encode())
+        is_open = not self.transport.is_closing()  # once closed, TLS of Python 3.11 fails at whatever it is asked
+        if is_open:
+            self.transport.write(f"{status}\r\n".encode())
         # Below TLS: its own abort fails in Python 3.11, and its close waits 30 s for a peer that may say nothing.
         line: Any = self._original_transport or self.transport
-        if self.transport.get_write_buffer_size() or line.get_write_buffer_size():
+        if (is_open and self.transport.get_write_buffer_size()) or line.get_write_buffer_size():
             line.abort()
         else:
             line.close()

@@ -18,7 +18,7 @@ import imapclient
 import pytest
 
 from tests.conftest import missing
-from tests.ports import free_port
+from tests.ports import free_port, until_free
 
 USERNAME, PASSWORD = "mayor@example.gov.cn", "secret-of-the-tests"
 CONFIG = """
@@ -116,6 +116,8 @@ class Dovecot:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+            for port in (self.port, self.tls_port):  # its children end a little later than itself
+                until_free(port)
             shutil.rmtree(self.folder / "run", ignore_errors=True)
 
     @contextlib.contextmanager

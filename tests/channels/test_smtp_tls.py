@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -68,6 +69,26 @@ async def test_a_mail_comes_by_tls(files: dict[str, Any], required: bool) -> Non
         assert await line.data(b"x" * 60_000 + b"\r\n") == "250 2.0.0 Kept"
         assert (await line.say("STARTTLS")).startswith("503")
     assert [envelope.context["helo"] for envelope in mailbox.kept] == ["again.example"]
+
+
+def says_goodbye(address: tuple[str, int], files: dict[str, Any]) -> ssl.SSLSocket:
+    """A peer that ends its session and leaves the line open, neither reading nor closing."""
+    line = socket.create_connection(address, 20)
+    for command in (b"", b"STARTTLS\r\n"):
+        line.sendall(command)
+        assert line.recv(1000).startswith(b"220")
+    secure = trusting(files).wrap_socket(line, server_hostname="mx.example.gov.cn")
+    secure.sendall(b"QUIT\r\n")
+    assert secure.recv(1000).startswith(b"221")
+    return secure
+
+
+async def test_who_has_said_goodbye_and_stays_does_not_hinder_the_end(files: dict[str, Any]) -> None:
+    async with running(tls=files) as mailbox:
+        line = await asyncio.to_thread(says_goodbye, mailbox.listening("mailbox"), files)
+        for _ in range(10):
+            await asyncio.sleep(0)  # its own end, step by step
+    line.close()
 
 
 async def test_a_login_is_not_offered_by_tls_either(files: dict[str, Any]) -> None:
