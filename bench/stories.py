@@ -1,6 +1,7 @@
 """Ten thousand stories of simulated citizens, every promise checked. Run: python -m bench.stories (SHORT=1: 300 stories).
 
-The real store on SQLite and the real judgement, one transaction a message (bench/story_world.py). Exit 1 when a promise of
+Ten towns of a thousand stories, each with a store and a seed of its own; the figures are written after each. The real
+store on SQLite and the real judgement, one transaction a message (bench/story_world.py). Exit 1 when a promise of
 bench/story_check.py is broken that does not hang on how alike two texts are: identity, books, counts, undoing. What hangs
 on it is counted: how much of what belongs together was found, and how often two things were taken for one.
 """
@@ -30,7 +31,7 @@ from gateway.stories.story import Story
 from store.opening import open_store
 
 RESULTS = ROOT / "bench" / "results" / "stories.json"
-SEED, FULL, SHORT = 2026, 10_000, 300
+SEED, TOWNS, FULL, SHORT = 2026, 10, 1_000, 300
 #: A disk would only slow it down: nothing of it is kept.
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
@@ -76,13 +77,15 @@ def show(verdicts: Verdicts, out: Console) -> None:
 def main() -> int:
     """Run, print, write, judge."""
     short, out = bool(os.environ.get("SHORT")), Console()
-    began = time.monotonic()
+    began, verdicts = time.monotonic(), Verdicts(0, 0)
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        verdicts = check(*asyncio.run(happen(list(stories(SEED, SHORT if short else FULL)), bar)))
+        for town in range(1 if short else TOWNS):
+            told = list(stories(SEED + town, SHORT if short else FULL))
+            verdicts.add(check(*asyncio.run(happen(told, bar))))
+            if not short:
+                figures = json.dumps(written(verdicts, time.monotonic() - began), indent=1, ensure_ascii=False)
+                RESULTS.write_text(figures + "\n", encoding="utf-8")
     show(verdicts, out)
-    if not short:
-        figures = json.dumps(written(verdicts, time.monotonic() - began), indent=1, ensure_ascii=False)
-        RESULTS.write_text(figures + "\n", encoding="utf-8")
     return 1 if verdicts.certain() else 0
 
 

@@ -73,6 +73,15 @@ class Verdicts:
         if len(self.examples[promise]) < SHOWN:
             self.examples[promise].append(example)
 
+    def add(self, other: Verdicts) -> None:
+        """Count what was found elsewhere."""
+        self.messages += other.messages
+        self.stories += other.stories
+        for mine, theirs in ((self.faults, other.faults), (self.found, other.found), (self.wanted, other.wanted)):
+            mine.update(theirs)
+        for promise, examples in other.examples.items():
+            self.examples[promise] = [*self.examples[promise], *examples][:SHOWN]
+
     def certain(self) -> dict[str, int]:
         """Faults that no judgement excuses."""
         return {promise: number for promise, number in self.faults.items() if promise not in JUDGED}
