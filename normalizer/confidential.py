@@ -34,6 +34,8 @@ def asks_to_stay_unnamed(text: str) -> Request | None:
     """The first request to stay unnamed in a cleaned text; None where there is none."""
     head = text[:_READ]
     windows = _windows(head)
+    if windows:
+        head = head.translate(words.SIMPLE)
     for rule, pattern in (("confidential.asked", words.ASKED), ("confidential.anonymous", words.ANONYMOUS)):
         for start, end in windows:
             for match in pattern.finditer(head, start, end):

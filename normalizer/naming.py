@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from normalizer import naming_words as words
+from normalizer.naming_self import Named, going_on, is_anothers, told
 from normalizer.phones import phones
 
 #: Lines at the end, and characters of one, that may be a signature.
@@ -34,26 +34,18 @@ _UNITS, _LONGEST_NAME = ("公司", "局", "厂", "学校", "医院", "店", "中
 _LINE = re.compile(r"[^\n]+")
 
 
-class Named(NamedTuple):
-    """Words that tell who somebody is."""
-
-    #: The first character.
-    start: int
-    #: Behind the last.
-    end: int
-    #: What they are: 姓名, 电话, 证件号码, 地址, …
-    label: str
-
-
 def names(text: str, known: Collection[str] = ()) -> tuple[Named, ...]:
     """The words that would tell who the writer is, in their order, none over another.
 
     ``known`` are values known of him (name, telephone, mail address, unit): they go in any spelling. What he is called
     where he says it goes wherever it stands.
     """
-    found = [*_known(text, known), *_numbers(text), *_fields(text), *_introduced(text), *_at_home(text)]
+    found = [*_known(text, known), *_owned(text), *_introduced(text), *_at_home(text), *told(text)]
     found += _beside_phones(text, [one for one in found if one.label == "电话"])
     found += _signed(text)
+    found += _dated(text)
+    found += [one for last in found for one in _behind(text, last)]
+    found += [one for last in found for one in going_on(text, last)]
     found += _addresses(text, found)
     called = {text[one.start : one.end] for one in found if one.label == "姓名"}
     found += _known(text, [name for name in called if len(name) > _LEAST or name[0] in words.SURNAMES])
@@ -136,8 +128,19 @@ def _label(value: str) -> str:
 # -- Numbers -------------------------------------------------------------------------------------------------------------
 
 
-def _numbers(text: str) -> Iterator[Named]:
-    """Numbers and addresses by which he can be found, but for those that he says are another's."""
+def _owned(text: str) -> Iterator[Named]:
+    """Numbers and fields that are his: not those of others, nor what stands in one list with theirs."""
+    others = -1
+    for one, is_others in sorted([*_numbers(text), *_fields(text)]):
+        listed = others >= 0 and words.LISTED.fullmatch(text, others, max(others, one.start))
+        if is_others or listed:
+            others = max(others, one.end)
+        else:
+            yield one
+
+
+def _numbers(text: str) -> Iterator[tuple[Named, bool]]:
+    """Numbers and addresses by which somebody can be found, and whether they are said to be another's."""
     found = [Named(_first_figure(text, one.start), one.end, "电话") for one in phones(text)]
     found += [Named(*match.span(), "电话") for match in words.PHONE.finditer(text)]
     found += [Named(*match.span(), "电话") for match in words.SPOKEN.finditer(text) if _is_spoken(match.group())]
@@ -150,7 +153,7 @@ def _numbers(text: str) -> Iterator[Named]:
         before, behind = text[max(0, match.start() - _OWNER) : match.start()], text[match.end() : match.end() + 4]
         if words.OWN_CAR.search(before) or behind.startswith(("是我的", "是本人", "是俺")):
             found.append(Named(*match.span(), "车牌"))
-    return (one for one in found if not _is_others(text, one.start))
+    return ((one, _is_others(text, one.start)) for one in found)
 
 
 def _first_figure(text: str, start: int) -> int:
@@ -160,7 +163,9 @@ def _first_figure(text: str, start: int) -> int:
 
 def _is_others(text: str, start: int) -> bool:
     before = text[max(0, start - _OWNER) : start]
-    return bool(words.OTHERS.search(before) or words.OTHERS_NAMED.search(before))
+    others = words.OTHERS.search(before)
+    own = others and words.OWN_ROLE.search(before, 0, others.start() + 1)
+    return bool((others and not own) or words.OTHERS_NAMED.search(before))
 
 
 def _is_spoken(number: str) -> bool:
@@ -193,12 +198,17 @@ def _is_card(signs: str) -> bool:
 # -- What he says of himself ---------------------------------------------------------------------------------------------
 
 
-def _fields(text: str) -> Iterator[Named]:
+def _fields(text: str) -> Iterator[tuple[Named, bool]]:
     for label, pattern in words.FIELDS:
         for match in pattern.finditer(text):
             group = "name" if match["name"] else "name2"
-            if not _is_others(text, match.start()) and not text[: match.start()].endswith("被"):
-                yield Named(*match.span(group), label)
+            others = _is_others(text, match.start()) or text[: match.start()].endswith("被")
+            yield Named(*match.span(group), label), others
+    for match in words.BADGE.finditer(text):
+        yield (
+            Named(*match.span("name"), "号码"),
+            is_anothers(text, match.start()) or text[match.end() :].startswith("的"),
+        )
 
 
 def _introduced(text: str) -> Iterator[Named]:
@@ -233,6 +243,22 @@ def _beside_phones(text: str, numbers: Sequence[Named]) -> Iterator[Named]:
             yield Named(number.end + after.start("name"), number.end + after.end("name"), "姓名")
 
 
+def _behind(text: str, last: Named) -> Iterator[Named]:
+    """Names, family names and ages that are said in one breath with what is his."""
+    match = words.BREATH.match(text, last.end)
+    if match and match["name"][:2] not in words.POLITE:
+        yield Named(*match.span("name"), "姓名")
+        last = last._replace(end=match.end("name"))
+    if aged := words.AGED.match(text, last.end):
+        yield Named(*aged.span("age"), "年龄")
+
+
+def _dated(text: str) -> Iterator[Named]:
+    """The day of a letter below or behind its signature."""
+    if dated := words.DATED.search(text, max(0, len(text) - _SIGNING)):
+        yield Named(*dated.span("date"), "日期")
+
+
 def _signed(text: str) -> Iterator[Named]:
     """Signatures: among the last lines, or the last words."""
     lines = list(_LINE.finditer(text))[-_SIGNING_LINES:]
@@ -241,5 +267,9 @@ def _signed(text: str) -> Iterator[Named]:
     places += [(max(0, len(text) - _SIGNING) + last.start(1), last[1]) for last in endings if last]
     for start, line in places:
         found = words.SIGNED.search(line) if len(line) <= _SIGNING else None
-        if found and found["name"][:2] not in words.POLITE and not words.ACCUSED.search(line[: found.start("name")]):
+        if (
+            found
+            and found["name"][:2] not in words.POLITE
+            and not words.ACCUSED.search(line[: found.start("name") + 1])
+        ):
             yield Named(start + found.start("name"), start + found.end("name"), "姓名")

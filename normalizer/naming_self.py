@@ -1,0 +1,129 @@
+"""What a citizen says of himself besides his name: what he is, where he works, learns and lives, to whom he belongs. Pure.
+
+His own firm, office or school stays readable where it is what he reports; his place in it goes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from normalizer import naming_self_words as words
+
+#: What he is needs no sign of its own where it is as short as a name.
+_SHORT = 4
+#: The clauses that may go on with it.
+_CLAUSES = 3
+_SENTENCE = re.compile(r"[。！!？?\n]")
+
+
+class Named(NamedTuple):
+    """Words that tell who somebody is."""
+
+    #: The first character.
+    start: int
+    #: Behind the last.
+    end: int
+    #: What they are: 姓名, 电话, 证件号码, 地址, …
+    label: str
+
+
+def told(text: str) -> list[Named]:
+    """All that he says of himself in so many words."""
+    found = [*_being(text), *_working(text), *_learning(text), *_belonging(text), *_english(text)]
+    return [*found, *_living(text)]
+
+
+def is_anothers(text: str, start: int) -> bool:
+    """Whether the words before a place in its sentence speak last of somebody else."""
+    begins = max((match.end() for match in _SENTENCE.finditer(text, 0, start)), default=0)
+    others = max((match.start() for match in words.OTHERS.finditer(text, begins, start)), default=-1)
+    own = max((match.start() for match in words.OWN.finditer(text, begins, start)), default=-1)
+    return others > own or (own < 0 and words.HE.search(text, begins, start) is not None)
+
+
+def _being(text: str) -> Iterator[Named]:
+    for match in words.AM.finditer(text):
+        if match["as"]:
+            if not words.ANYBODY.fullmatch(match["as"]):
+                yield from _without_body(text, *match.span("as"))
+            continue
+        what = match["what"].rstrip()
+        if words.ANYBODY.fullmatch(what):
+            continue
+        if len(what) <= _SHORT or words.BEING.search(what) or words.HOUSE_SIGN.search(what) or "唯一" in what:
+            yield from _without_body(text, match.start("what"), match.start("what") + len(what))
+
+
+def _working(text: str) -> Iterator[Named]:
+    for match in words.WORKS.finditer(text):
+        if match["third"] and is_anothers(text, match.start()):
+            continue
+        if match["kin"]:
+            yield Named(match.start("kin"), match.start("what"), "关系")
+        yield from _without_body(text, *match.span("what"))
+    for match in words.TASKS.finditer(text):
+        for group in ("what", "what2", "what3"):
+            if match[group]:
+                if match["kin"]:
+                    yield Named(match.start("kin"), match.start(group), "关系")
+                yield from _without_body(text, *match.span(group))
+
+
+def _learning(text: str) -> Iterator[Named]:
+    for match in words.LEARNS.finditer(text):
+        group = "what" if match["what"] else "what2"
+        yield from _without_body(text, *match.span(group), "学校")
+
+
+def _belonging(text: str) -> Iterator[Named]:
+    for match in words.BELONGS.finditer(text):
+        for group in ("what", "what2", "what3", "what4", "what5"):
+            if match[group]:
+                yield Named(*match.span(group), "关系")
+
+
+def _living(text: str) -> Iterator[Named]:
+    for match in words.LIVES.finditer(text):
+        group = "what" if match["what"] else "what2"
+        start, end = match.span(group)
+        beside = not words.HOUSE_SIGN.search(match[group]) and words.BESIDE_HOME.search(text)
+        if not beside and not is_anothers(text, start):
+            yield Named(start, end, "地址")
+
+
+def _english(text: str) -> Iterator[Named]:
+    for match in words.ENGLISH.finditer(text):
+        yield Named(*match.span("what"), "身份")
+        if match["name"]:
+            yield Named(*match.span("name"), "姓名")
+
+
+def going_on(text: str, last: Named) -> Iterator[Named]:
+    """The clauses behind that go on with it."""
+    at = last.end
+    for _ in range(_CLAUSES):
+        match = words.GOES_ON.match(text, at)
+        if match is None:
+            return
+        yield from _without_body(text, *match.span("what"))
+        at = match.end()
+
+
+def _without_body(text: str, start: int, end: int, label: str = "身份") -> Sequence[Named]:
+    """What he says of himself; without the name of his firm or school at its beginning where that is what he reports."""
+    start = words.INTO.match(text, start, end).end()  # type: ignore[union-attr]  # it matches nothing too
+    body = words.BODY.match(text, start, end)
+    if body is None or words.UNNAMED.search(body[0]) or not _is_reported(text, start, end, body[0]):
+        return (Named(start, end, label),)
+    return (Named(body.end(), end, label),) if body.end() < end else ()
+
+
+def _is_reported(text: str, start: int, end: int, body: str) -> bool:
+    """Whether a body of his is reported without being named again."""
+    rest = f"{text[:start]}\n{text[end:]}"
+    if body in rest or words.REPORTED.search(rest):
+        return False
+    said = next(said for ends, said in words.KINDS if not ends or body.endswith(ends))
+    return said.search(rest) is not None
