@@ -116,10 +116,16 @@ def own_messages() -> list[Labelled]:
     with (OWN / "messages.csv").open(encoding="utf-8", newline="") as rows:
         messages = {row["id"]: row for row in csv.DictReader(rows)}
     with (OWN / "gold.csv").open(encoding="utf-8", newline="") as rows:
-        return [
+        found = [
             Labelled(messages[row["id"]]["title"], messages[row["id"]]["text"], row["label"], row["kind"], row["half"])
             for row in csv.DictReader(rows)
         ]
+    for path in sorted(OWN.glob("round_*.csv")):
+        with path.open(encoding="utf-8", newline="") as rows:
+            found += [
+                Labelled("", row["text"], row["label"], row["kind"], path.stem[6:]) for row in csv.DictReader(rows)
+            ]
+    return found
 
 
 def letters() -> list[tuple[str, str]]:

@@ -14,11 +14,12 @@ from itertools import islice
 from ahocorasick_rs import AhoCorasick
 
 from normalizer import crisis_words as words
+from normalizer.emergency_model import CRISIS, danger
 from normalizer.emergency_signs import COMPLAINS, GENERAL, HEARSAY, OVER
 from normalizer.sentences import around, fold, windows
 
-#: Characters up to which a hint needs no second one.
-_SHORT = 80
+#: Characters up to which a hint needs no second one, and a text is read as a message.
+_SHORT, _MESSAGE = 80, 160
 #: Places of one sentence that are read.
 _PLACES = 3
 _OUTRIGHT = AhoCorasick(words.EXPLICIT_ANCHORS.split())
@@ -53,7 +54,15 @@ class Crisis:
 def crisis(text: str) -> Crisis | None:
     """Whether a cleaned text tells of danger to the life of who wrote it; None where it does not."""
     folded = fold(text)
-    return _outright(folded) or _hinted(folded) or _despair(folded)
+    return _outright(folded) or _hinted(folded) or _despair(folded) or _read(folded)
+
+
+def _read(folded: str) -> Crisis | None:
+    """A short message that reads like one, though no rule knows its words."""
+    found = danger(folded) if 0 < len(folded) <= _MESSAGE else None
+    if found is None or found.kind != CRISIS or words.FIGURATIVE.search(folded) or _BETTER.search(folded):
+        return None
+    return Crisis((found.start, found.end), "crisis.read", explicit=False)
 
 
 def _outright(folded: str) -> Crisis | None:
@@ -61,9 +70,10 @@ def _outright(folded: str) -> Crisis | None:
         for found in islice(words.CLOSE_NOW.finditer(folded, start, end), _PLACES):
             if _close(folded, start, found):
                 return Crisis(found.span(), "crisis.other", explicit=True)
-        for found in islice(words.EXPLICIT.finditer(folded, start, end), _PLACES):
-            if _own(folded, start, end, found):
-                return Crisis(found.span(), "crisis.explicit", explicit=True)
+        for outright in (words.EXPLICIT, words.FRAMES):
+            for found in islice(outright.finditer(folded, start, end), _PLACES):
+                if _own(folded, start, end, found):
+                    return Crisis(found.span(), "crisis.explicit", explicit=True)
     return None
 
 

@@ -12,10 +12,12 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import cast
 
 from ahocorasick_rs import AhoCorasick, Implementation
 
 from normalizer import emergency_signs as signs
+from normalizer.emergency_model import THRESHOLD, danger, score
 from normalizer.emergency_scenes import SCENES
 from normalizer.emergency_words import EVENTS, Event
 from normalizer.model import EmergencyLine
@@ -53,6 +55,12 @@ _ITSELF = {"fire": re.compile("[火烧燃]|fire|burn"), "collapse": re.compile("
 _LATER = 8
 _FLAMES = re.compile("[着起失]火|火苗|火势|烧起来|烧着了")
 _Told = tuple[int, int, tuple[int, ...]]
+#: What a rule finds is none where a short message reads so little like danger, and nobody cries for help.
+_UNLIKE = -2.0
+#: How much a message must read like danger that speaks of a grievance besides, and of what is past or feared.
+_ASKING, _DESPITE = 0.8, 2.0
+#: What a message that only reads like danger tells of.
+_WHAT: dict[str, str] = {"110": "crime", "119": "rescue", "120": "illness", "122": "traffic"}
 _VIVID = 3
 #: What the clues of a scene are worth together at least, and with what speaks for and against.
 _SCENE, _SCENE_NEEDED = 3, 5
@@ -123,6 +131,28 @@ class _Place:
 
 def alarm(text: str) -> Alarm | None:
     """The live emergency that a cleaned text tells, a title of six characters too; None where there is none."""
+    found = ruled(text)
+    if not text or len(text) > _LETTER:
+        return found
+    folded = fold(text)
+    if found is not None:
+        return found if score(folded) > _UNLIKE or signs.CRY.search(folded) else None
+    read = danger(folded)
+    if read is None or read.kind not in _WHAT or read.score < _required(Reading(folded)):
+        return None
+    line = cast("EmergencyLine", read.kind)
+    return Alarm(line, _WHAT[line], (read.start, read.end), f"emergency.{_WHAT[line]}.read")
+
+
+def _required(reading: Reading) -> float:
+    """How much a message must read like danger that no rule finds: more where it speaks of the past, of fears, of a grievance."""
+    if any(reading.has(sign) for sign in (*_HARD, signs.NOTHING)):
+        return _DESPITE
+    return _ASKING if any(reading.has(sign) for sign in _SOFT) else THRESHOLD
+
+
+def ruled(text: str) -> Alarm | None:
+    """The live emergency that the rules find in a cleaned text."""
     reading = Reading(fold(text))
     live: dict[str, _Place] = {}
     for place in islice(_places(reading.text), _READ):
