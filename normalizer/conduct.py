@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from typing import Literal
 
 from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 
-from normalizer.conduct_aim import aim, reported, sentence
+from normalizer.conduct_aim import THIRD, aim, reported, sentence
 from normalizer.conduct_insult import BELITTLES, CALL, CROWD, CURSE, ORDER, SEXUAL, STRONG, TO_FACE
-from normalizer.conduct_model import attack
+from normalizer.conduct_model import Signs, attack, hashes
 from normalizer.conduct_spam import link, offer
+from normalizer.conduct_staff import Attack, staff
 from normalizer.conduct_threat import menace, threats
 from normalizer.conduct_words import ADVANCES, CURSES, NAMES, OATHS, OBSCENE, ORDERS, SLURS, TRIGGERS, spellings
 from normalizer.folding import Folded, fold, level
@@ -35,6 +36,9 @@ _CALLS = frozenset(("slur", "obscene", "oath"))
 _MOST, _EACH = 24, 3
 #: Characters of a message that is read as a whole.
 _SHORT = 80
+#: What a short message leans to that reads like no abuse at all; signs of less than so much give way to that.
+_HARMLESS, _SURE = -2.0, 0.9
+_ABUSE = frozenset(("insult", "threat", "harassment"))
 #: Whoever is spoken to in a sentence of a longer one, or so many characters before it: else it tells of something else.
 _ADDRESSED = re.compile(
     "[你您妳伱]|尼们|泥们|尔等|接线|话务|客服|坐席|接电话|电话那|值班|12345|热线|公务员|当官|领导|[局科处院校站所]长|主任|书记|市长|畜|狗|猪|废物|垃圾"
@@ -79,10 +83,26 @@ def said(text: str) -> tuple[Sign, ...]:
     """The signs in a cleaned text, strongest first, at most one of each kind and rule."""
     head = text[:_READ]
     folded = fold(head)
-    signs = [*_abusive(folded), *_promoted(folded, level(head))]
-    if (passage := attack(folded.text)) and not _all_reported(folded.text, passage.start, passage.end):
-        signs.append(Sign("insult", passage.score, folded.place(passage.start, passage.end), "conduct.model"))
+    grams = hashes(folded.text)
+    leaning, abuse = staff(folded.text, grams)
+    signs = [*_abusive(folded), *_promoted(folded, level(head)), *_learned(folded, grams, abuse)]
+    if leaning < _HARMLESS and len(folded.text) <= _SHORT:
+        signs = [replace(sign, score=round(sign.score / 2, 3)) if _doubted(sign) else sign for sign in signs]
     return _strongest(signs)
+
+
+def _doubted(sign: Sign) -> bool:
+    """Whether a sign gives way where the whole message reads like none."""
+    return sign.kind in _ABUSE and sign.score < _SURE and sign.rule != "conduct.model"
+
+
+def _learned(folded: Folded, grams: list[Signs], abuse: Attack | None) -> Iterator[Sign]:
+    """What passages read like as a whole: attacks on a group, and abuse of staff."""
+    text = folded.text
+    if (passage := attack(text, grams)) and not _all_reported(text, passage.start, passage.end):
+        yield Sign("insult", passage.score, folded.place(passage.start, passage.end), "conduct.model")
+    if abuse and not any(_by_another(text, *word) for word in abuse.words):
+        yield Sign(abuse.kind, abuse.score, folded.place(abuse.start, abuse.end), "conduct.staff")
 
 
 def _strongest(signs: Iterable[Sign]) -> tuple[Sign, ...]:
@@ -178,6 +198,11 @@ def _called(text: str, start: int, end: int, name: str) -> float:
     if name == "obscene":
         return 0.9 if whom != "other" else 0.6
     return {"reader": 0.85, "nobody": 0.6, "other": 0.3}[whom]
+
+
+def _by_another(text: str, start: int, end: int) -> bool:
+    """Whether words are told of somebody who is named before them."""
+    return reported(text, start, end) and bool(THIRD.search(text, sentence(text, start, end)[0], start))
 
 
 def _all_reported(text: str, start: int, end: int) -> bool:

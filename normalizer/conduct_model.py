@@ -90,12 +90,12 @@ def hashes(text: str) -> list[Signs]:
     return [((grams ^ (grams >> _FOLD)) * _LAST) >> _SHIFT for grams in (one, two, three)]
 
 
-def attack(text: str) -> Passage | None:
-    """The one or two sentences of a folded text that read most like an attack, if any does enough."""
+def attack(text: str, grams: list[Signs]) -> Passage | None:
+    """The one or two sentences of a folded text, of hashes as given, that read most like an attack, if any does enough."""
     learned = weights()
     if learned is None or not text:
         return None
-    sums = _sums(text, learned)
+    sums = _sums(text, grams, learned)
     cuts = np.array([0, *(one.end() for one in _ENDS.finditer(text)), len(text)])
     groups = np.array([start for _, start, _ in _named().find_matches_as_indexes(text)])
     found = [_best(sums, cuts, learned.bias, groups, count) for count in (1, 2)]
@@ -103,11 +103,11 @@ def attack(text: str) -> Passage | None:
     return max(strong, key=lambda one: one.score, default=None)
 
 
-def _sums(text: str, learned: Weights) -> Numbers:
+def _sums(text: str, grams: list[Signs], learned: Weights) -> Numbers:
     """What the n-grams that begin before each place say together."""
     sums = np.zeros(len(text) + 1, np.int32)
-    for grams in hashes(text):
-        sums[1 : len(grams) + 1] += learned.steps.take(grams)
+    for one in grams:
+        sums[1 : len(one) + 1] += learned.steps.take(one)
     return (np.cumsum(sums) * learned.step).astype(np.float32)
 
 

@@ -11,6 +11,7 @@ from functools import cache
 
 from ahocorasick_rs import AhoCorasick, MatchKind
 
+from normalizer.conduct_advert import advertised
 from normalizer.conduct_words import spellings
 
 #: What is sold, and how much each word says of it (in tenths).
@@ -88,7 +89,11 @@ _USUAL = 150
 #: Below that no way to buy makes an advertisement of a text.
 _HOPELESS = -12
 #: Fewer characters are hardly an advertisement.
-_BRIEF = 20
+_BRIEF = 16
+#: Words that speak so much for an offer, less what speaks against, at least; from where they are one with what the model adds.
+_LEAST, _ENOUGH = -2, 6.9
+#: What the model's word weighs beside them; from where it is clear alone; the least score that is told.
+_LOOKS, _CLEAR, _FAINT = 2.0, 1.6, 0.25
 
 _URL = re.compile(
     r"(?:https?://|www\.)?(?<![a-z0-9@._-])((?:[a-z0-9](?:[a-z0-9-]{0,40})\.){1,5}[a-z]{2,10}|[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::[0-9]{2,5})?(/[a-z0-9_?=&%./#-]{0,80})?"
@@ -209,19 +214,27 @@ def offer(text: str) -> Offer | None:
         else:
             sums[subject] = sums.get(subject, 0) + weight
             seen.setdefault(subject, (start, end))
-    return _judged(text, sums, seen, against) if sums else None
+    return _judged(text, sums, seen, against)
 
 
 def _judged(text: str, sums: dict[str, float], seen: dict[str, tuple[int, int]], against: float) -> Offer | None:
-    """The offer that the words of a text add up to."""
-    best = max((one for one in sums if one != "offer"), key=lambda one: sums[one], default="offer")
-    if sums[best] < 5:
-        best = "offer"
+    """The offer that the words of a text add up to, with how much it reads like one."""
     total = sum(sums.values()) - against - max(0, len(text) - _USUAL) / 15
-    total += _answer(text[:_LONG]) if total > _HOPELESS else 0
-    if best not in seen or total < 4:
+    if total <= _HOPELESS or (not sums and len(text) > _USUAL):
         return None
-    return Offer(f"conduct.spam.{best}", round(min(1.0, total / 17.6), 3), *seen[best])
+    total += _answer(text[:_LONG])
+    if total < _LEAST:
+        return None
+    looks = advertised(text[:_LONG])
+    clear = looks >= _CLEAR and len(text) >= _BRIEF
+    score = (total + _LOOKS * looks) / (2 * _ENOUGH)
+    if not clear and score < _FAINT:
+        return None
+    best = max((one for one in sums if one != "offer"), key=lambda one: sums[one], default="offer")
+    if sums.get(best, 0) < 5:
+        best = "offer"
+    where = seen.get(best, (0, len(text)))
+    return Offer(f"conduct.spam.{best}", round(min(1.0, max(score, 0.6 * clear)), 3), *where)
 
 
 def _answer(text: str) -> float:
@@ -229,7 +242,7 @@ def _answer(text: str) -> float:
     score = 3.0 * bool(_PHONE.search(text)) + 3.0 * bool(_CONTACT.search(text)) + 4.0 * bool(_MASKED.search(text))
     score += min(6.0, 3.0 * len({one[0] for one in _MONEY.finditer(text)}))
     score += 2.0 * ("!" in text or "！" in text) + 2.0 * ("您" in text) + 2.0 * ("【" in text)
-    return score - 4.0 * (len(text) < _BRIEF)
+    return score - 4.0 * (len(text) < 20)
 
 
 def link(text: str) -> Offer | None:
