@@ -31,6 +31,8 @@ from normalizer.profile import Profile
 OWN = ROOT / "tests" / "data"
 BOARD = ROOT.parent / "shared" / "data" / "tipdm"
 HALVES = ("1", "2")
+#: Of what concerns confidentiality also the rounds; each was read once before the rules were widened by it.
+ROUNDS = ("round 1", "round 2", "round 3")
 #: Letters of about the median length are timed.
 _MEDIAN = range(220, 241)
 _ROUNDS = 5
@@ -152,10 +154,13 @@ def measure(profile: Profile, city: str) -> Found:
     letters = board()
     told = [doubts(title, text) for title, text in letters]
     return Found(
-        grounds={half: _grounds([one for one in own if one.half == half], profile, city) for half in HALVES},
+        grounds={
+            half: _grounds([one for one in own if one.half == half], profile, city)
+            for half in sorted({one.half for one in own})
+        },
         platforms={half: _platforms([one for one in own if one.half == half], profile) for half in HALVES},
-        requests={half: _requests(half) for half in HALVES},
-        masking={half: _masking(half) for half in HALVES},
+        requests={half: _requests(half) for half in (*HALVES, *ROUNDS)},
+        masking={half: _masking(half) for half in (*HALVES, *ROUNDS)},
         letters=len(letters),
         doubted=sum(map(bool, told)),
         on_board=Counter(doubt.ground.value for one in told for doubt in one),
@@ -194,9 +199,14 @@ def _platforms(own: Iterable[Message], profile: Profile) -> Count:
     return total
 
 
+def confidential(kind: str) -> list[dict[str, str]]:
+    """Requests or reports, of the halves and of all rounds."""
+    return [row for file in sorted((OWN / "confidential").glob(f"{kind}*.csv")) for row in rows(file)]
+
+
 def _requests(half: str) -> Count:
     total = Count()
-    for row in rows(OWN / "confidential" / "requests.csv"):
+    for row in confidential("requests"):
         if row["half"] == half:
             asked, told = row["label"] == "1", asks_to_stay_unnamed(clean(row["text"])) is not None
             total += Count(int(asked and told), int(told and not asked), int(asked and not told))
@@ -205,7 +215,7 @@ def _requests(half: str) -> Count:
 
 def _masking(half: str) -> Masking:
     total = Masking()
-    for row in rows(OWN / "confidential" / "reports.csv"):
+    for row in confidential("reports"):
         if row["half"] == half:
             text, identity = unmarked(row["marked"])
             hidden = {place for start, end, _ in names(text) for place in range(start, end)}
@@ -250,6 +260,7 @@ def show(found: Found, console: Console) -> None:
     """Print the figures."""
     console.print(_table("Grounds", found.grounds))
     named = {"linked platform": found.platforms, "asks to stay unnamed": found.requests}
+    console.print(_table("Requests by round", {one: {"asks": found.requests[one]} for one in ROUNDS}))
     console.print(
         _table("Platforms and requests", {half: {name: one[half] for name, one in named.items()} for half in HALVES})
     )

@@ -19,6 +19,8 @@ _SIGNING_LINES, _SIGNING = 8, 80
 _NAME_ALONE = 12
 #: Characters before a number that may say whose it is.
 _OWNER = 24
+#: Characters of a form that may speak of whom he reports.
+_FORM = 80
 #: Signs between two things that he says of himself in one breath.
 _APART = 3
 #: Shorter values that are known would hide half a text.
@@ -153,7 +155,12 @@ def _numbers(text: str) -> Iterator[tuple[Named, bool]]:
         before, behind = text[max(0, match.start() - _OWNER) : match.start()], text[match.end() : match.end() + 4]
         if words.OWN_CAR.search(before) or behind.startswith(("是我的", "是本人", "是俺")):
             found.append(Named(*match.span(), "车牌"))
-    return ((one, _is_others(text, one.start)) for one in found)
+    return ((one, _is_others(text, one.start) or _is_of_accused(text, one.start)) for one in found)
+
+
+def _is_of_accused(text: str, start: int) -> bool:
+    """Whether it stands in the sentence of a form that begins with whom he reports: 被举报人：…，电话：…"""
+    return words.ABOUT_ACCUSED.search(text[max(0, start - _FORM) : start]) is not None
 
 
 def _first_figure(text: str, start: int) -> int:
@@ -201,9 +208,9 @@ def _is_card(signs: str) -> bool:
 def _fields(text: str) -> Iterator[tuple[Named, bool]]:
     for label, pattern in words.FIELDS:
         for match in pattern.finditer(text):
-            group = "name" if match["name"] else "name2"
             others = _is_others(text, match.start()) or text[: match.start()].endswith("被")
-            yield Named(*match.span(group), label), others
+            others = others or _is_of_accused(text, match.start())
+            yield Named(*match.span(match.lastgroup or 0), label), others
     for match in words.BADGE.finditer(text):
         yield (
             Named(*match.span("name"), "号码"),
@@ -219,8 +226,11 @@ def _introduced(text: str) -> Iterator[Named]:
 
 
 def _at_home(text: str) -> Iterator[Named]:
-    for pattern in (words.AT_HOME, words.BESIDE):
+    for pattern in (words.AT_HOME, words.BESIDE, words.OWN_HOUSE):
         for match in pattern.finditer(text):
+            said_of_him = any(one in match.group() for one in "我俺本")
+            if not said_of_him and is_anothers(text, match.start("name")):
+                continue
             if not words.OF_ACCUSED.search(text[max(0, match.start() - _OWNER) : match.start() + 1]):
                 yield Named(*match.span("name"), "地址")
 
@@ -228,6 +238,8 @@ def _at_home(text: str) -> Iterator[Named]:
 def _addresses(text: str, found: Sequence[Named]) -> Iterator[Named]:
     """Addresses right beside what tells who he is."""
     for match in words.ADDRESS.finditer(text):
+        if words.ACCUSED_PLACE.search(match.group()) or words.GOES_ON.match(text, match.end()):
+            continue
         if any(0 <= match.start() - one.end <= _APART or 0 <= one.start - match.end() <= _APART for one in found):
             yield Named(*match.span(), "地址")
 

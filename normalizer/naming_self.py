@@ -45,9 +45,10 @@ def is_anothers(text: str, start: int) -> bool:
 
 def _being(text: str) -> Iterator[Named]:
     for match in words.AM.finditer(text):
-        if match["as"]:
-            if not words.ANYBODY.fullmatch(match["as"]):
-                yield from _without_body(text, *match.span("as"))
+        if match["what"] is None:
+            group = match.lastgroup or 0
+            if not words.ANYBODY.fullmatch(match[group]):
+                yield from _without_body(text, *match.span(group))
             continue
         what = match["what"].rstrip()
         if words.ANYBODY.fullmatch(what):
@@ -64,11 +65,11 @@ def _working(text: str) -> Iterator[Named]:
             yield Named(match.start("kin"), match.start("what"), "关系")
         yield from _without_body(text, *match.span("what"))
     for match in words.TASKS.finditer(text):
-        for group in ("what", "what2", "what3"):
-            if match[group]:
-                if match["kin"]:
-                    yield Named(match.start("kin"), match.start(group), "关系")
-                yield from _without_body(text, *match.span(group))
+        if match["kin"]:
+            yield Named(*match.span("kin"), "关系")
+        yield from _without_body(text, *match.span(match.lastgroup or 0))
+    for match in words.CAME.finditer(text):
+        yield from _without_body(text, *match.span(match.lastgroup or 0))
 
 
 def _learning(text: str) -> Iterator[Named]:
@@ -79,15 +80,16 @@ def _learning(text: str) -> Iterator[Named]:
 
 def _belonging(text: str) -> Iterator[Named]:
     for match in words.BELONGS.finditer(text):
-        for group in ("what", "what2", "what3", "what4", "what5"):
-            if match[group]:
-                yield Named(*match.span(group), "关系")
+        yield Named(*match.span(match.lastgroup or 0), "关系")
 
 
 def _living(text: str) -> Iterator[Named]:
     for match in words.LIVES.finditer(text):
         group = "what" if match["what"] else "what2"
         start, end = match.span(group)
+        house = words.HOUSE_SIGN.search(text, start, end)
+        whose = text.find("的", house.end(), end) if house else -1
+        end = whose if whose > 0 else end
         beside = not words.HOUSE_SIGN.search(match[group]) and words.BESIDE_HOME.search(text)
         if not beside and not is_anothers(text, start):
             yield Named(start, end, "地址")
@@ -95,7 +97,7 @@ def _living(text: str) -> Iterator[Named]:
 
 def _english(text: str) -> Iterator[Named]:
     for match in words.ENGLISH.finditer(text):
-        yield Named(*match.span("what"), "身份")
+        yield Named(*match.span("is" if match["is"] else "what"), "身份")
         if match["name"]:
             yield Named(*match.span("name"), "姓名")
 
