@@ -90,11 +90,12 @@ def answers() -> Iterator[tuple[str, int, str, Any, Any]]:
         yield "time", half, text, at and [at, precision], when and [when.at.strftime("%Y-%m-%dT%H:%M"), when.precision]
         if words != "":
             yield "time in words", half, text, words, when and text[slice(*when.span)]
-    for half, text, target, kind, unit in cases("bodies"):
+    for half, text, target, *speaks in cases("bodies"):
         body, party = target_unit(text), speaks_for(text, None, None)
         yield "unit", half, text, target, body and body.name
-        yield "party", half, text, kind, party and party[0].value
-        yield "party's unit", half, text, unit, party and party[1]
+        if speaks:
+            yield "party", half, text, speaks[0], party and party[0].value
+            yield "party's unit", half, text, speaks[1], party and party[1]
     for half, text, parts in cases("several"):
         matters = several(text)
         yield "several", half, text, parts or None, len(matters.spans) if matters else None

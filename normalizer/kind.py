@@ -28,7 +28,24 @@ SPANS = 3
 NAMED, DECLARED = 4.0, 2.5
 
 #: Groups that tell nothing alone: 你好, 谢谢, 在吗？
-_EMPTY = frozenset({"greeting", "closing_thanks", "about", "particle", "mark", "exclaims", "problem", "own_case"})
+_EMPTY = frozenset(
+    {"greeting", "closing_thanks", "about", "particle", "mark", "exclaims", "problem", "own_case", "self"}
+)
+#: Groups without which nothing is asked.
+ASKING = frozenset(
+    {
+        "asks",
+        "asks_whether",
+        "asks_when",
+        "asks_how",
+        "asks_amount",
+        "asks_where_to_report",
+        "says_consultation",
+        "mark",
+        "particle",
+        "awaits_answer",
+    }
+)
 #: A question in fewer characters is a greeting: 在吗？ 有人吗？
 _LEAST = 8
 _NAMES = tuple(GROUPS)
@@ -36,7 +53,8 @@ _WORDS = {word: at for at, words in enumerate(GROUPS.values()) for word in words
 _GROUP = tuple(_WORDS.values())
 _FINDER = AhoCorasick(list(_WORDS), matchkind=MatchKind.LeftmostLongest)
 _EMPTY_AT = frozenset(at for at, name in enumerate(_NAMES) if name in _EMPTY)
-_SHAPES = ("length.shape", "about.shape", "ends_asking.shape")
+_ASKING_AT = frozenset(at for at, name in enumerate(_NAMES) if name in ASKING)
+_SHAPES = ("length.shape", "about.shape", "ends_asking.shape", "silent.shape")
 _PLACES = ("title", "text", "close")
 _COUNT = len(_NAMES)
 _TOTAL = _COUNT * len(_PLACES)
@@ -82,7 +100,7 @@ _ASKS_TO_REPORT = re.compile(
     "|(?:举报|投诉)[^。！!？?\n]{0,16}?(?:哪个|哪里|什么材料|哪些|奖励|流程|渠道|几天|几个工作日|多久|怎么|如何|能否匿名)"
 )
 _SHORT_TEXT = 90
-_ENDS_ASKING = re.compile(r"[?？吗呢么]\W{0,4}$")
+_ENDS_ASKING = re.compile(r"(?:[?？吗呢么]|[^\W\d_]{2}(?:不|没|没有|没得)[嘛呀啊哈哦]?)\W{0,4}$")
 _ABOUT = re.compile(r"\W{0,2}(?:关于|对|就)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -115,8 +133,9 @@ class Found:
     places: dict[int, tuple[int, int]] = field(default_factory=dict)
     #: Characters of the text.
     length: int = 0
-    #: Form rather than words: of the length, whether the title begins with 关于, whether the text ends in a question.
-    shape: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    #: Form rather than words: of the length, whether the title begins with 关于, whether the text ends in a question,
+    #: whether nothing is asked.
+    shape: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
     def empty(self) -> bool:
         """Whether there is nothing to go by."""
@@ -131,7 +150,7 @@ class Found:
             values.append(min((self.text.get(group, 0) + (group in self.title)) / size, MOST))
         rows += [2 * _COUNT + group for group in self.close]
         values += [1.0] * len(self.close)
-        return [*rows, _TOTAL, _TOTAL + 1, _TOTAL + 2], [*values, *self.shape]
+        return [*rows, *range(_TOTAL, _TOTAL + len(_SHAPES))], [*values, *self.shape]
 
 
 def read_kind(title: str, text: str) -> Read:
@@ -169,7 +188,8 @@ def find(title: str, text: str) -> Found:
         if start >= close:
             found.close.add(group)
     asks = bool(_ENDS_ASKING.search(text[-12:]))
-    found.shape = (math.log1p(len(text)) / 3, float(bool(_ABOUT.match(title))), float(asks))
+    silent = _ASKING_AT.isdisjoint(found.title) and _ASKING_AT.isdisjoint(counts)
+    found.shape = (math.log1p(len(text)) / 3, float(bool(_ABOUT.match(title))), float(asks), float(silent))
     return found
 
 

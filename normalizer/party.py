@@ -24,6 +24,7 @@ from normalizer.party_words import (
     HEADING,
     HOTLINE,
     I_AM,
+    LEAD,
     LEXICON,
     MARKS,
     OFFICE,
@@ -48,6 +49,8 @@ READ = 2_000
 _MOST = 16
 #: A body asked to act this near the beginning is all that is told.
 _ALONE = 6
+#: An office that is only named so far behind the beginning is passed by.
+_FAR = 60
 #: Characters of a name before its end.
 _LONGEST = 22
 
@@ -123,6 +126,8 @@ def _begins(text: str, sign: int, end: int, start: int) -> int | None:
         start = inside + 1
     while start < sign and text[start] in "()）":
         start += 1
+    if lead := LEAD.match(text, start, sign):
+        start = lead.end()
     if sign - start > 4 and (address := AT.match(text, start, sign)):
         start = address.end()
     if text[end - 1] in SHOPS and (street := ON_STREET.match(text, start, sign)):
@@ -146,13 +151,13 @@ def _weight(text: str, start: int, end: int) -> tuple[float, str]:
     if rule == "party.named" and text.endswith(ALSO_PLACES, start, end):
         weight -= 0.7
     weight -= 0.7 * clause.endswith(I_AM)
-    office = OFFICE.search(text, start, end)
+    office = OFFICE.search(text, start, end) is not None
     if FAULT.search(MARKS.split(text[end : end + 18], maxsplit=1)[0]):
-        weight += 0.8 if office and ANSWERED.match(text, end) else 2
-    if office and rule == "party.asked" and start > _ALONE and TO_ACT.match(text, end):
-        weight -= 3.4
-    if office and BY_LEAVE.search(clause):
-        weight -= 1.5
+        weight += -0.3 if office and ANSWERED.match(text, end) else 2
+    elif office and rule == "party.named" and start > _FAR:
+        weight -= 1.2
+    if office:
+        weight -= _of_office(text, clause, start, end, asked=rule == "party.asked")
     if BESIDE.search(clause):
         weight -= 1
     if PLACE.match(text, end):
@@ -160,6 +165,12 @@ def _weight(text: str, start: int, end: int) -> tuple[float, str]:
     if clause.endswith(ROUTE) and REPORTED.match(text, end):
         weight -= 1.5
     return weight, rule
+
+
+def _of_office(text: str, clause: str, start: int, end: int, *, asked: bool) -> float:
+    """How much less an office is spoken of that is asked to act against another, or by whose leave something is."""
+    acts = asked and start > _ALONE and TO_ACT.match(text, end) is not None
+    return 3.4 * acts + 1.5 * (BY_LEAVE.search(clause) is not None)
 
 
 def _told(text: str, start: int) -> tuple[float, str]:
