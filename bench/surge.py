@@ -1,8 +1,9 @@
-"""What one sender's flood costs the others, and what a disaster costs the honest. Run: python -m bench.surge (SHORT=1 for CI).
+"""What a flood costs the others, and what a disaster costs the honest. Run: python -m bench.surge (SHORT=1 for CI).
 
 Through the real entrance on SQLite, all roles in one process: citizens write at a steady pace, once alone and once
-beside one sender who writes 500 messages a second; how long they wait for their acknowledgement and until they are
-filed. Then 2,000 different citizens write at once that it burns: each is filed, and none is flagged or held.
+beside 500 messages a second, of one sender (a flood), or on another channel than theirs and each of another sender (a
+crowd); how long they wait for their acknowledgement and until they are filed. Then 2,000 different citizens write at once
+that it burns: each is filed, and none is flagged or held.
 """
 
 from __future__ import annotations
@@ -11,25 +12,27 @@ import asyncio
 import json
 import os
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median, quantiles
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import uvloop
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from bench import messages
 from bench.contenders import ROOT, Contender, circumstances, serving
 from bench.load import split
+from channels.simulated import Peer
 from channels.simulated.app import AppPeer
+from channels.simulated.wechat import WeChatPeer
 from gateway.demo.secrets import make_secrets
 from gateway.loading import load_config
 from store.opening import open_store
@@ -37,9 +40,18 @@ from store.store import Store
 from store.tables import FLAGS, HOLDS, MESSAGES
 
 RESULTS = ROOT / "bench" / "results" / "surge.json"
-#: A second: what all others write together, and the flooder.
+#: A second: what all others write together, and the flooder or the crowd, who write in the app.
 PACE, FLOOD = 20, 500
-#: What the p99 of the others may be beside a flood, over what it is without.
+#: Beside whom the others write, and on which channel.
+Beside = Literal["nobody", "flood", "crowd"]
+TURNS: tuple[tuple[Beside, str], ...] = (
+    ("nobody", "app"),
+    ("flood", "app"),
+    ("nobody", "wechat"),
+    ("crowd", "wechat"),
+)
+FLOODERS = {"flood": "flooder", "crowd": "stranger-{n}"}
+#: What the p99 of the others may be beside a flood or crowd, over what it is without.
 MOST = 1.5
 #: How long the others' last messages may take after the end, seconds.
 PATIENCE = 600.0
@@ -62,9 +74,10 @@ FULL, SHORT = Plan(seconds=20, rounds=3, citizens=2_000), Plan(seconds=3, rounds
 class Waited:
     """How long the others waited in one round, milliseconds."""
 
-    flood: bool
+    beside: Beside
+    channel: str
     messages: int
-    #: What the flooder got acknowledged in a second.
+    #: What the flooder or the crowd got acknowledged in a second.
     flooded: float
     acknowledged_p50: float
     acknowledged_p99: float
@@ -73,32 +86,34 @@ class Waited:
 
 
 class Citizens:
-    """Writes requests of the app."""
+    """Writes requests of the app and of WeChat."""
 
     def __init__(self, folder: Path) -> None:
         make_secrets(folder / "secrets")
         self.folder = folder
         self._number = 0
-        self._peer: AppPeer | None = None
+        self._peers: dict[str, Peer] = {}
 
-    def requests(self, how_many: int, sender: str, texts: Sequence[str] = (messages.TEXT,)) -> list[bytes]:
+    def requests(
+        self, how_many: int, sender: str, texts: Sequence[str] = (messages.TEXT,), channel: str = "app"
+    ) -> list[bytes]:
         """So many; ``sender`` may hold ``{n}``, and then each is another's."""
         at, built = datetime.now(UTC), list[bytes]()
         for n in range(how_many):
             self._number += 1
-            text = texts[n % len(texts)].format(n=n)
-            said = self.peer.say(text, sender=sender.format(n=n), message_id=messages.message_id(self._number), at=at)
+            text, who = texts[n % len(texts)].format(n=n), sender.format(n=n)
+            said: Any = self.peer(channel).say(text, sender=who, message_id=messages.message_id(self._number), at=at)
             built.append(messages.wire(said))
         return built
 
-    @property
-    def peer(self) -> AppPeer:
-        """The app."""
-        if self._peer is None:
-            channel = load_config(self.folder / "any" / "config.yaml")[1]["app"]
+    def peer(self, channel: str) -> Peer:
+        """The app's back end, or WeChat."""
+        if not self._peers:
+            channels = load_config(self.folder / "any" / "config.yaml")[1]
             key = (self.folder / "secrets" / "app-key").read_text(encoding="ascii")
-            self._peer = AppPeer("app", channel.settings, key=key)
-        return self._peer
+            wechat = WeChatPeer("wechat", channels["wechat"].settings)
+            self._peers = {"app": AppPeer("app", channels["app"].settings, key=key), "wechat": wechat}
+        return self._peers[channel]
 
 
 @dataclass(slots=True)
@@ -125,7 +140,7 @@ class Sending:
             await asyncio.sleep(max(0.0, at - monotonic()))
             writer.write(request)
             status, body = await _answer(reader)
-            if status != 202:
+            if status not in {200, 202}:
                 raise RuntimeError(f"answered {status}")
             found.append((1000 * (monotonic() - at), body))
         writer.close()
@@ -141,36 +156,39 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     return whole
 
 
-async def measure(port: int, folder: Path, citizens: Citizens, plan: Plan, *, flood: bool) -> Waited:
+async def measure(port: int, folder: Path, citizens: Citizens, plan: Plan, beside: Beside, channel: str) -> Waited:
     """One round."""
-    warm = Sending(port, citizens.requests(20, "warm-{n}"), PACE, 4)
-    others = Sending(port, citizens.requests(int(PACE * plan.seconds), "citizen-{n}"), PACE, 16)
-    flooder = Sending(port, citizens.requests(int(FLOOD * plan.seconds), "flooder"), FLOOD, 32)
-    await warm.run()
-    flooding = asyncio.create_task(flooder.run()) if flood else None
-    began = monotonic()
-    answers = await others.run()
-    flooded = len(await flooding) / (monotonic() - began) if flooding else 0.0
-    receipts = [UUID(json.loads(body)["receipt"]) for _, body in answers]
+    flooder = FLOODERS.get(beside)
+    flood = citizens.requests(int(FLOOD * plan.seconds), flooder) if flooder else []
+    ours = citizens.requests(int(PACE * plan.seconds), "citizen-{n}", channel=channel)
+    await Sending(port, citizens.requests(20, "warm-{n}", channel=channel), PACE, 4).run()
+    flooding = asyncio.create_task(Sending(port, flood, FLOOD, 32).run())
+    began, at = monotonic(), datetime.now(UTC)
+    answers = await Sending(port, ours, PACE, 16).run()
+    flooded = len(await flooding) / (monotonic() - began)
+    theirs = MESSAGES.c.received_at >= at if channel == "wechat" else MESSAGES.c.envelope_id.in_(_receipts(answers))
     store = await open_store(f"sqlite:///{folder}/gateway.db", folder / "keys.json", owner=False)
     try:
-        filed = await _filed(store, receipts)
+        filed = await _filed(store, len(ours), theirs, MESSAGES.c.channel == channel)
     finally:
         await store.close()
     acknowledged = quantiles((waited for waited, _ in answers), n=100)
     cuts = quantiles(filed, n=100)
-    return Waited(flood, len(answers), flooded, acknowledged[49], acknowledged[98], cuts[49], cuts[98])
+    return Waited(beside, channel, len(answers), flooded, acknowledged[49], acknowledged[98], cuts[49], cuts[98])
 
 
-async def _filed(store: Store, receipts: Collection[UUID]) -> list[float]:
+def _receipts(answers: list[tuple[float, bytes]]) -> list[UUID]:
+    """What the app is given; WeChat is given none."""
+    return [UUID(json.loads(body)["receipt"]) for _, body in answers]
+
+
+async def _filed(store: Store, how_many: int, *which: ColumnElement[bool]) -> list[float]:
     """How long each took from its arrival until it was filed, milliseconds."""
-    wanted = select(MESSAGES.c.received_at, MESSAGES.c.settled_at).where(
-        MESSAGES.c.envelope_id.in_(receipts), MESSAGES.c.settled_at.is_not(None)
-    )
+    wanted = select(MESSAGES.c.received_at, MESSAGES.c.settled_at).where(MESSAGES.c.settled_at.is_not(None), *which)
     async with asyncio.timeout(PATIENCE):
         while True:
             rows = await store._database.read(lambda connection: connection.execute(wanted).all())  # noqa: SLF001
-            if len(rows) == len(receipts):
+            if len(rows) == how_many:
                 return [1000 * (row.settled_at - row.received_at).total_seconds() for row in rows]
             await asyncio.sleep(0.2)
 
@@ -180,7 +198,7 @@ async def disaster(port: int, folder: Path, citizens: Citizens, plan: Plan) -> d
     answers = await Sending(port, citizens.requests(plan.citizens, "neighbour-{n}", FIRE), 0, 64).run()
     store = await open_store(f"sqlite:///{folder}/gateway.db", folder / "keys.json", owner=False)
     try:
-        filed = await _filed(store, [UUID(json.loads(body)["receipt"]) for _, body in answers])
+        filed = await _filed(store, len(answers), MESSAGES.c.envelope_id.in_(_receipts(answers)))
         counts = [select(func.count()).select_from(table) for table in (FLAGS, HOLDS)]
         flagged, held = await store._database.read(  # noqa: SLF001
             lambda connection: [connection.execute(count).scalar_one() for count in counts]
@@ -191,44 +209,55 @@ async def disaster(port: int, folder: Path, citizens: Citizens, plan: Plan) -> d
 
 
 def bench(plan: Plan) -> dict[str, Any]:
-    """All figures; each round on a gateway of its own, those with a flood and those without in turn."""
+    """All figures; each round on a gateway of its own, all kinds of them in turn."""
     with tempfile.TemporaryDirectory(prefix="surge-") as name:
         folder = Path(name)
         citizens = Citizens(folder)
-        turns = [(number, flood) for number in range(plan.rounds) for flood in (False, True)]
-        rounds = [_served(folder / f"{number}-{flood}", citizens, plan, flood=flood) for number, flood in turns]
+        turns = [
+            (f"{number}-{beside}-{channel}", beside, channel)
+            for number in range(plan.rounds)
+            for beside, channel in TURNS
+        ]
+        rounds = [_served(folder / place, citizens, plan, beside, channel) for place, beside, channel in turns]
         (folder / "disaster").mkdir()
         with serving(Contender("whole", "app"), folder / "disaster") as (_, port):
             struck = uvloop.run(disaster(port, folder / "disaster", citizens, plan))
     return {**circumstances(), "rounds": [asdict(one) for one in rounds], "ratios": _ratios(rounds), "disaster": struck}
 
 
-def _served(folder: Path, citizens: Citizens, plan: Plan, *, flood: bool) -> Waited:
+def _served(folder: Path, citizens: Citizens, plan: Plan, beside: Beside, channel: str) -> Waited:
     folder.mkdir()
     with serving(Contender("whole", "app"), folder) as (_, port):
         (citizens.folder / "any").mkdir(exist_ok=True)
         (citizens.folder / "any" / "config.yaml").write_text((folder / "config.yaml").read_text())
-        return uvloop.run(measure(port, folder, citizens, plan, flood=flood))
+        return uvloop.run(measure(port, folder, citizens, plan, beside, channel))
 
 
-def _ratios(rounds: list[Waited]) -> dict[str, float]:
-    """With a flood over without, the median of the rounds."""
-    pairs = list(zip(rounds[::2], rounds[1::2], strict=True))
+def _ratios(rounds: list[Waited]) -> dict[str, dict[str, float]]:
+    """Beside a flood or a crowd over alone on the same channel, the median of the rounds."""
+    turns = {turn: [one for one in rounds if (one.beside, one.channel) == turn] for turn in TURNS}
     return {
-        name: median(getattr(beside, name) / getattr(alone, name) for alone, beside in pairs)
-        for name in ("acknowledged_p99", "filed_p99")
+        beside: {
+            name: median(
+                getattr(one, name) / getattr(alone, name)
+                for alone, one in zip(turns["nobody", channel], turns[beside, channel], strict=True)
+            )
+            for name in ("acknowledged_p99", "filed_p99")
+        }
+        for beside, channel in TURNS
+        if beside != "nobody"
     }
 
 
 def show(found: dict[str, Any], out: Console) -> None:
     """The tables."""
     names = ("flooded", "acknowledged_p50", "acknowledged_p99", "filed_p50", "filed_p99")
-    table = Table("others", "messages", *(name.replace("_", " ") for name in names), box=SIMPLE)
+    table = Table("beside", "on", "messages", *(name.replace("_", " ") for name in names), box=SIMPLE)
     for one in found["rounds"]:
         figures = (f"{one[name]:.1f}" for name in names)
-        table.add_row("beside a flood" if one["flood"] else "alone", str(one["messages"]), *figures)
+        table.add_row(one["beside"], one["channel"], str(one["messages"]), *figures)
     out.print(table)
-    out.print(f"p99 beside a flood over alone: {found['ratios']}, {MOST} at most")
+    out.print(f"p99 over that beside nobody, {MOST} at most: {found['ratios']}")
     out.print(f"disaster: {found['disaster']}")
 
 

@@ -1,37 +1,26 @@
 """Who gets how many of the places when work is given out: nobody's flood, and no channel's, takes those of the others.
 
-Whoever is found too often among the next is given his part of the places; behind him others are looked for, who get the
-rest. He is slowed, and nobody is refused.
+A channel that is more than half of what comes next is given half while other channels wait, and a sender an eighth while
+others wait. Those are looked for behind it: slowed is who floods us, one or a crowd, and nobody is refused.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from itertools import chain, zip_longest
+from typing import Any
 
-from sqlalchemy import Connection, Select, or_
+from sqlalchemy import Connection, Select, func, or_, select, text
 
 from store.tables import WORK
 from store.values import Stage
 
-#: So many places and more are shared; so far behind the first found others are looked for, in sequences.
+#: Of so many places and more, one sender gets an eighth while others wait, and half while nobody does: those who come
+#: next find places too. So far behind his envelopes others are looked for, in sequences.
 SHARED_PLACES, LOOKED_AT = 16, 4_000
-
-
-class Share(NamedTuple):
-    """What one sender or channel gets of the places, said as what they are divided by."""
-
-    column: str
-    #: While others wait, and while nobody does.
-    among: int
-    alone: int
-
-
-#: A sender who is alone leaves half: those who come next find places too. A channel is many, who wait for nobody.
-SENDER, CHANNEL = Share("apparent", among=8, alone=2), Share("channel", among=2, alone=1)
-#: Messages go in lanes: of those a sender has one place in any case.
-SHARES = {Stage.UNPACK: (SENDER, CHANNEL), Stage.DIGEST: (CHANNEL,)}
+#: What has not failed yet and waits for nobody, as the partial indexes say it.
+FRESH = text("attempts = 0 AND NOT waits AND holder IS NULL")
 
 
 def free_rows(connection: Connection, query: Select[Any], limit: int) -> list[Any]:
@@ -41,57 +30,61 @@ def free_rows(connection: Connection, query: Select[Any], limit: int) -> list[An
     return list(connection.execute(query.limit(limit).with_for_update(skip_locked=True)))
 
 
-def free_for_all(connection: Connection, query: Select[Any], limit: int, shares: Iterable[Share]) -> list[Any]:
-    """The same, so that who floods us, one or a crowd, takes no places from the others: slowed, and never refused."""
+def free_for_all(connection: Connection, query: Select[Any], limit: int, stage: Stage) -> list[Any]:
+    """The same of what is fresh in a stage, so that a crowd on one channel takes no places from the other channels."""
     rows = free_rows(connection, query, limit)
-    if limit < SHARED_PLACES or not rows:
+    crowding, many = Counter(row.channel for row in rows).most_common(1)[0] if rows else ("", 0)
+    if limit < SHARED_PLACES or len(rows) < limit or many <= limit // 2:
+        return _among_senders(connection, query, rows, limit, stage)
+    mine = [row for row in rows if row.channel == crowding]
+    found = [
+        _of_channel(connection, query, channel, limit // 2, stage)
+        if channel != crowding
+        else _among_senders(connection, query.where(WORK.c.channel == channel), mine, limit, stage)
+        for channel in _channels(connection, stage)
+    ]
+    in_turn = chain.from_iterable(zip_longest(*found))
+    return [row for row in in_turn if row is not None][:limit]
+
+
+def _of_channel(connection: Connection, query: Select[Any], channel: str, limit: int, stage: Stage) -> list[Any]:
+    """The first that came by a channel, however far behind; in an order that only its index has, which is then used."""
+    first = query.where(WORK.c.channel.between(channel, channel)).order_by(None)
+    rows = free_rows(connection, first.order_by(WORK.c.channel, WORK.c.sequence), limit)
+    return _among_senders(connection, query.where(WORK.c.channel == channel), rows, limit, stage)
+
+
+def _channels(connection: Connection, stage: Stage) -> Iterator[str]:
+    """By which channels something came that is fresh; each costs one look at an index, however much it is."""
+    first = select(func.min(WORK.c.channel)).where(WORK.c.stage == stage, FRESH)
+    channel = connection.execute(first).scalar()
+    while channel is not None:
+        yield channel
+        channel = connection.execute(first.where(WORK.c.channel > channel)).scalar()
+
+
+def _among_senders(connection: Connection, query: Select[Any], rows: list[Any], limit: int, stage: Stage) -> list[Any]:
+    """The first rows of the query, less of whoever floods us. Messages go in lanes: of those each has one in any case."""
+    per_sender = Counter(row.apparent for row in rows if row.apparent is not None)
+    crowding = [sender for sender, number in per_sender.items() if number > limit // 8]
+    if limit < SHARED_PLACES or stage is Stage.DIGEST or not crowding:
         return rows
-    behind = _Behind(connection, query, rows[-1].sequence)
-    for share in shares:
-        rows = _shared(rows, behind, limit, share)
-    return rows
+    apart = or_(WORK.c.apparent.is_(None), WORK.c.apparent.not_in(crowding))
+    last = rows[-1].sequence
+    near = (WORK.c.sequence > last, WORK.c.sequence <= last + LOOKED_AT)
+    taken = [row for row in rows if row.apparent not in crowding]
+    taken += free_rows(connection, query.where(apart, *near), limit - len(taken) - 1)  # one place is left for him
+    crowd = [row for row in rows if row.apparent in crowding]
+    his = _first_of_each(crowd, limit // (8 if len(taken) > limit // 8 else 2))[: limit - len(taken)]
+    return sorted(taken + his)
 
 
-class _Behind:
-    """What waits behind the first rows; however often it is looked at, once over LOOKED_AT sequences."""
-
-    def __init__(self, connection: Connection, query: Select[Any], last: int) -> None:
-        self._connection, self._query = connection, query
-        self._last, self._end = last, last + LOOKED_AT
-
-    def others(self, share: Share, crowding: list[Any], limit: int) -> list[Any]:
-        """The next so many that are not of these, nor of those named before."""
-        column = WORK.c[share.column]
-        self._query = self._query.where(or_(column.is_(None), column.not_in(crowding)))
-        if limit <= 0 or self._last == self._end:
-            return []
-        near = self._query.where(WORK.c.sequence > self._last, WORK.c.sequence <= self._end)
-        found = free_rows(self._connection, near, limit)
-        self._last = found[-1].sequence if len(found) == limit else self._end
-        return found
-
-
-def _shared(rows: list[Any], behind: _Behind, limit: int, share: Share) -> list[Any]:
-    """Less of who takes more than his part, and others instead; among these too, nobody takes all that is left."""
-    number = Counter(getattr(row, share.column) for row in rows)
-    crowding = [one for one, many in number.items() if one is not None and many > limit // share.among]
-    if limit < SHARED_PLACES or not crowding:
-        return rows
-    left = limit - limit // share.among
-    others = [row for row in rows if getattr(row, share.column) not in crowding]
-    others = _shared(others + behind.others(share, crowding, left - len(others)), behind, left, share)
-    crowd = [row for row in rows if getattr(row, share.column) in crowding]
-    each = limit // (share.among if len(others) > limit // share.among else share.alone)
-    return sorted(others + _in_turn(crowd, share, each)[: limit - len(others)])
-
-
-def _in_turn(crowd: list[Any], share: Share, each: int) -> list[Any]:
-    """The first of each, so many of every one."""
-    seen: Counter[Any] = Counter()
+def _first_of_each(crowd: list[Any], each: int) -> list[Any]:
+    """The first of each sender, so many of every one."""
+    seen: Counter[bytes] = Counter()
     found = []
     for row in crowd:
-        one = getattr(row, share.column)
-        seen[one] += 1
-        if seen[one] <= each:
+        seen[row.apparent] += 1
+        if seen[row.apparent] <= each:
             found.append(row)
     return found

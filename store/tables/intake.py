@@ -46,6 +46,7 @@ class WorkRow(SQLModel, table=True):
     __table_args__ = (
         # Each is as small as what it finds: a million rows that wait cost a claim nothing.
         partial("work_fresh", "stage", "sequence", where="attempts = 0 AND NOT waits AND holder IS NULL"),
+        partial("work_channel", "stage", "channel", "sequence", where="attempts = 0 AND NOT waits AND holder IS NULL"),
         partial("work_again", "stage", "not_before", where="attempts > 0 AND NOT waits AND holder IS NULL"),
         partial("work_put_off", "stage", "put_off_at", where="attempts > 0 AND NOT waits AND holder IS NULL"),
         partial("work_reading", "apparent", where="holder IS NOT NULL AND apparent IS NOT NULL"),
