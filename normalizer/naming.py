@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from normalizer import naming_fields as fields
 from normalizer import naming_words as words
 from normalizer.naming_self import Named, going_on, is_anothers, told
 from normalizer.phones import phones
@@ -134,7 +135,7 @@ def _owned(text: str) -> Iterator[Named]:
     """Numbers and fields that are his: not those of others, nor what stands in one list with theirs."""
     others = -1
     for one, is_others in sorted([*_numbers(text), *_fields(text)]):
-        listed = others >= 0 and words.LISTED.fullmatch(text, others, max(others, one.start))
+        listed = others >= 0 and fields.LISTED.fullmatch(text, others, max(others, one.start))
         if is_others or listed:
             others = max(others, one.end)
         else:
@@ -144,23 +145,23 @@ def _owned(text: str) -> Iterator[Named]:
 def _numbers(text: str) -> Iterator[tuple[Named, bool]]:
     """Numbers and addresses by which somebody can be found, and whether they are said to be another's."""
     found = [Named(_first_figure(text, one.start), one.end, "电话") for one in phones(text)]
-    found += [Named(*match.span(), "电话") for match in words.PHONE.finditer(text)]
-    found += [Named(*match.span(), "电话") for match in words.SPOKEN.finditer(text) if _is_spoken(match.group())]
-    found += [Named(*match.span(), "邮箱") for match in words.MAIL.finditer(text)]
-    for match in words.LONG.finditer(text):
+    found += [Named(*match.span(), "电话") for match in fields.PHONE.finditer(text)]
+    found += [Named(*match.span(), "电话") for match in fields.SPOKEN.finditer(text) if _is_spoken(match.group())]
+    found += [Named(*match.span(), "邮箱") for match in fields.MAIL.finditer(text)]
+    for match in fields.LONG.finditer(text):
         label = _long(match.group())
         if label:
             found.append(Named(*match.span(), label))
-    for match in words.PLATE.finditer(text):
+    for match in fields.PLATE.finditer(text):
         before, behind = text[max(0, match.start() - _OWNER) : match.start()], text[match.end() : match.end() + 4]
-        if words.OWN_CAR.search(before) or behind.startswith(("是我的", "是本人", "是俺")):
+        if fields.OWN_CAR.search(before) or behind.startswith(("是我的", "是本人", "是俺")):
             found.append(Named(*match.span(), "车牌"))
     return ((one, _is_others(text, one.start) or _is_of_accused(text, one.start)) for one in found)
 
 
 def _is_of_accused(text: str, start: int) -> bool:
     """Whether it stands in the sentence of a form that begins with whom he reports: 被举报人：…，电话：…"""
-    return words.ABOUT_ACCUSED.search(text[max(0, start - _FORM) : start]) is not None
+    return fields.ABOUT_ACCUSED.search(text[max(0, start - _FORM) : start]) is not None
 
 
 def _first_figure(text: str, start: int) -> int:
@@ -170,9 +171,9 @@ def _first_figure(text: str, start: int) -> int:
 
 def _is_others(text: str, start: int) -> bool:
     before = text[max(0, start - _OWNER) : start]
-    others = words.OTHERS.search(before)
-    own = others and words.OWN_ROLE.search(before, 0, others.start() + 1)
-    return bool((others and not own) or words.OTHERS_NAMED.search(before))
+    others = fields.OTHERS.search(before)
+    own = others and fields.OWN_ROLE.search(before, 0, others.start() + 1)
+    return bool((others and not own) or fields.OTHERS_NAMED.search(before))
 
 
 def _is_spoken(number: str) -> bool:
@@ -206,14 +207,14 @@ def _is_card(signs: str) -> bool:
 
 
 def _fields(text: str) -> Iterator[tuple[Named, bool]]:
-    for label, pattern in words.FIELDS:
+    for label, pattern in fields.FIELDS:
         for match in pattern.finditer(text):
             others = _is_others(text, match.start()) or text[: match.start()].endswith("被")
             others = others or _is_of_accused(text, match.start())
             yield Named(*match.span(match.lastgroup or 0), label), others
-    for match in words.BADGE.finditer(text):
+    for match in fields.BADGE.finditer(text):
         yield (
-            Named(*match.span("name"), "号码"),
+            Named(*match.span(match.lastgroup or 0), "号码"),
             is_anothers(text, match.start()) or text[match.end() :].startswith("的"),
         )
 
@@ -226,19 +227,19 @@ def _introduced(text: str) -> Iterator[Named]:
 
 
 def _at_home(text: str) -> Iterator[Named]:
-    for pattern in (words.AT_HOME, words.BESIDE, words.OWN_HOUSE):
+    for pattern in (fields.AT_HOME, fields.BESIDE, fields.OWN_HOUSE):
         for match in pattern.finditer(text):
             said_of_him = any(one in match.group() for one in "我俺本")
             if not said_of_him and is_anothers(text, match.start("name")):
                 continue
-            if not words.OF_ACCUSED.search(text[max(0, match.start() - _OWNER) : match.start() + 1]):
+            if not fields.OF_ACCUSED.search(text[max(0, match.start() - _OWNER) : match.start() + 1]):
                 yield Named(*match.span("name"), "地址")
 
 
 def _addresses(text: str, found: Sequence[Named]) -> Iterator[Named]:
     """Addresses right beside what tells who he is."""
-    for match in words.ADDRESS.finditer(text):
-        if words.ACCUSED_PLACE.search(match.group()) or words.GOES_ON.match(text, match.end()):
+    for match in fields.ADDRESS.finditer(text):
+        if fields.ACCUSED_PLACE.search(match.group()) or fields.GOES_ON.match(text, match.end()):
             continue
         if any(0 <= match.start() - one.end <= _APART or 0 <= one.start - match.end() <= _APART for one in found):
             yield Named(*match.span(), "地址")

@@ -74,8 +74,8 @@ def _working(text: str) -> Iterator[Named]:
 
 def _learning(text: str) -> Iterator[Named]:
     for match in words.LEARNS.finditer(text):
-        group = "what" if match["what"] else "what2"
-        yield from _without_body(text, *match.span(group), "学校")
+        group = match.lastgroup if match["kin"] is None else "what"
+        yield from _without_body(text, *match.span(group or 0), "学校")
 
 
 def _belonging(text: str) -> Iterator[Named]:
@@ -107,9 +107,9 @@ def going_on(text: str, last: Named) -> Iterator[Named]:
     at = last.end
     for _ in range(_CLAUSES):
         match = words.GOES_ON.match(text, at)
-        if match is None:
+        if match is None or (last.label == "关系" and not match["is"]):
             return
-        yield from _without_body(text, *match.span("what"))
+        yield from _without_body(text, *match.span(match.lastgroup or 0))
         at = match.end()
 
 
