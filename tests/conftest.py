@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 
 from channels import registry
+from store.postgresql import SESSION
 
 PEERS = Path(__file__).parent / "peers"
 
@@ -22,6 +23,10 @@ PEERS = Path(__file__).parent / "peers"
 hypothesis.settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
+
+# A test process on a crowded machine may rest in a transaction for longer than a node may: tests/faults hold processes of
+# their own to the true limit.
+SESSION["idle_in_transaction_session_timeout"] = "60000"
 
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 
