@@ -1,7 +1,7 @@
 """Who gets how many of the places when work is given out: nobody's flood, and no channel's, takes those of the others.
 
-A channel that is more than half of what comes next is given half while other channels wait, and a sender an eighth while
-others wait. Those are looked for behind it: slowed is who floods us, one or a crowd, and nobody is refused.
+A channel that is half of what comes next is given half while other channels wait, and a sender an eighth while others
+wait. Those are looked for behind it: slowed is who floods us, one or a crowd, and nobody is refused.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def free_for_all(connection: Connection, query: Select[Any], limit: int, stage: 
     """The same of what is fresh in a stage, so that a crowd on one channel takes no places from the other channels."""
     rows = free_rows(connection, query, limit)
     crowding, many = Counter(row.channel for row in rows).most_common(1)[0] if rows else ("", 0)
-    if limit < SHARED_PLACES or len(rows) < limit or many <= limit // 2:
+    if limit < SHARED_PLACES or len(rows) < limit or 2 * many < limit:
         return _among_senders(connection, query, rows, limit, stage)
     mine = [row for row in rows if row.channel == crowding]
     found = [

@@ -155,6 +155,12 @@ async def test_behind_storms_on_two_channels_a_third_has_places(store: Store, st
 
 
 @BOTH
+async def test_behind_storms_on_two_channels_at_once_too(store: Store, stage: Stage) -> None:
+    await coming(store, stage, *((STORM, 1), (CALM, 1)) * 100, (THIRD, 2))
+    assert (await by_channel(store, stage, 64))[THIRD] == 2
+
+
+@BOTH
 async def test_nothing_starves_the_last_of_a_storm_is_done_too(store: Store, stage: Stage) -> None:
     await coming(store, stage, (STORM, 100), (CALM, 40), (THIRD, 10), (STORM, 50))
     order = await done(store, stage, 32)
