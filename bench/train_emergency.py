@@ -20,19 +20,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.contenders import ROOT
 from bench.quality_emergency import Labelled, own_messages
-from bench.train_conduct import COLD, LETTERS, ROOT, filled
+from bench.train_conduct import COLD, LETTERS, filled
 from normalizer.clean import clean
 from normalizer.conduct_model import BITS, hashes
-from normalizer.emergency import ruled
 from normalizer.emergency_model import CLASSES, FLOOR, LINE_BITS, LINE_SHIFT, WEIGHTS
-from normalizer.sentences import fold
+from normalizer.emergency_rules import ruled
+from normalizer.sentences import Reading, fold
 
 OTHERS = ROOT / "tests" / "data"
 TOLD = ROOT / "bench" / "emergency_told.txt"
 EPOCHS, BATCH, RATE, RIDGE, SEEN = 12, 128, 0.3, 2e-7, 2
 #: Posts taken from COLD, and what each example of ours about danger counts beside an ordinary one.
-POSTS, OURS = 6_000, 3.0
+POSTS, OURS = 6_000, 5.0
 #: Messages made of each sentence with choices, and what one counts.
 VARIANTS, TEMPLATE = 40, 1.0
 #: Characters up to which a text is read whole.
@@ -67,7 +68,7 @@ def learn(messages: Sequence[Labelled], path: Path) -> None:
     about += _told()
     danger, bias = _fit([*about, *_ordinary(), *_posts()], lambda label: label in CLASSES, BITS, 0)
     live = [one for one in about if one.label in CLASSES]
-    lines = [_fit(live, lambda label, line=line: label == line, LINE_BITS, LINE_SHIFT) for line in CLASSES]
+    lines = [_fit(live, line.__eq__, LINE_BITS, LINE_SHIFT) for line in CLASSES]
     whole, step = _rounded(danger)
     each, fine = _rounded(np.array([weights for weights, _ in lines]))
     biases = np.array([one for _, one in lines], np.float32)
@@ -126,7 +127,7 @@ def _read(path: Path) -> Iterator[str]:
         for row in found:
             values = row.values() if isinstance(row, dict) else row
             texts = (clean(value) for value in values if isinstance(value, str) and len(value) > 5)
-            yield from (text for text in texts if path.parent.name == "conduct" or ruled(text) is None)
+            yield from (text for text in texts if path.parent.name == "conduct" or ruled(Reading(fold(text))) is None)
 
 
 def _posts() -> Iterator[Example]:

@@ -14,9 +14,10 @@ from itertools import islice
 from ahocorasick_rs import AhoCorasick
 
 from normalizer import crisis_words as words
+from normalizer.emergency import required
 from normalizer.emergency_model import CRISIS, danger
 from normalizer.emergency_signs import COMPLAINS, GENERAL, HEARSAY, OVER
-from normalizer.sentences import around, fold, windows
+from normalizer.sentences import Reading, around, fold, windows
 
 #: Characters up to which a hint needs no second one, and a text is read as a message.
 _SHORT, _MESSAGE = 80, 160
@@ -60,7 +61,13 @@ def crisis(text: str) -> Crisis | None:
 def _read(folded: str) -> Crisis | None:
     """A short message that reads like one, though no rule knows its words."""
     found = danger(folded) if 0 < len(folded) <= _MESSAGE else None
-    if found is None or found.kind != CRISIS or words.FIGURATIVE.search(folded) or _BETTER.search(folded):
+    if (
+        found is None
+        or found.kind != CRISIS
+        or found.score < required(Reading(folded))
+        or words.FIGURATIVE.search(folded)
+        or _BETTER.search(folded)
+    ):
         return None
     return Crisis((found.start, found.end), "crisis.read", explicit=False)
 

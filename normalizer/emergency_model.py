@@ -27,6 +27,9 @@ LINE_BITS, LINE_SHIFT = 15, 2
 FLOOR = 30
 #: From here on a message reads like danger.
 THRESHOLD = -0.3
+#: How much a passage of a letter must, of so many sentences at the most, of so many characters at least.
+_PASSAGE, _TOGETHER, _LEAST = 2.0, 3, 24
+_SENTENCES = re.compile("[。！？!?；;\n]+")
 _CLAUSES = re.compile("[，,。！？!?；;\n ]+")
 
 Numbers = NDArray[np.float32]
@@ -75,7 +78,7 @@ def score(folded: str) -> float:
         return -100.0
     grams = np.concatenate(hashes(folded))
     found = float(learned.danger.take(grams).sum(dtype=np.int32)) * learned.steps[0]
-    return found / max(len(grams), FLOOR) ** 0.5 + learned.bias
+    return float(found / max(len(grams), FLOOR) ** 0.5 + learned.bias)
 
 
 @lru_cache(maxsize=8)
@@ -90,6 +93,26 @@ def danger(folded: str) -> Danger | None:
     each = sums / max(len(grams), FLOOR) ** 0.5 + learned.biases
     first, second = each.argsort()[::-1][:2]
     return Danger(CLASSES[first], told, float(each[first] - each[second]), *_clause(folded, pieces[1], learned))
+
+
+def passage(folded: str) -> tuple[int, int] | None:
+    """The one to three sentences of a letter that read most like danger, if any reads clearly like it."""
+    learned = weights()
+    if learned is None:
+        return None
+    sums = np.zeros(len(folded) + 1, np.int32)
+    for grams in hashes(folded):
+        sums[1 : len(grams) + 1] += learned.danger.take(grams)
+    told = np.cumsum(sums)
+    cuts = np.array([0, *(mark.end() for mark in _SENTENCES.finditer(folded)), len(folded)])
+    best, found = (_PASSAGE - learned.bias) / learned.steps[0], None
+    for count in range(1, min(_TOGETHER, len(cuts) - 1) + 1):
+        starts, ends = cuts[:-count], cuts[count:]
+        scores = (told[ends] - told[starts]) / np.sqrt(3 * np.maximum(ends - starts, _LEAST))
+        place = int(scores.argmax())
+        if scores[place] > best:
+            best, found = float(scores[place]), (int(starts[place]), int(ends[place]))
+    return found
 
 
 def _clause(folded: str, pairs: NDArray[np.uint32], learned: Weights) -> tuple[int, int]:

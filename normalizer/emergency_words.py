@@ -63,7 +63,7 @@ FIRE = _event(
     "冒(?:着|出|了|起|很大|好大|好多|很多|大量|滚滚|好浓|很浓|的)*(?:黑烟|浓烟|白烟|火|明火|大烟)|冒烟|"
     "(?:大火|火势|火苗|火光|明火|浓烟|黑烟|烟雾|火)(?:~)(?:很大|好大|太大|越来越|窜|蹿|蔓延|冲天|滚滚|控制不住|往外|往上|往楼|出来|上来|进来|呛)|"
     "(?:全是|都是|好多|好大的?|满是|满屋|很大的?|大量)(?:浓|黑)?烟(?!头|花|酒|味)|(?<!如)救火|扑不灭|灭不了|灭不掉|火太大|火好大|火很大|"
-    "自燃了|on fire|there is a fire|there's a fire|fire in (?:my|our|the)|(?:house|building|kitchen|room) is burning|fire!|full of smoke",
+    "自燃(?![率险事隐风])|on fire|there is a fire|there's a fire|fire in (?:my|our|the)|(?:house|building|kitchen|room) is burning|fire!|full of smoke",
     "[着起失]火|火灾|火情|爆燃|自燃|大火|浓烟|黑烟|焦味|糊味|烧着|\\bfire\\b",
     frame="FIRE",
 )
