@@ -213,10 +213,10 @@ def _fields(text: str) -> Iterator[tuple[Named, bool]]:
             others = others or _is_of_accused(text, match.start())
             yield Named(*match.span(match.lastgroup or 0), label), others
     for match in fields.BADGE.finditer(text):
-        yield (
-            Named(*match.span(match.lastgroup or 0), "号码"),
-            is_anothers(text, match.start()) or text[match.end() :].startswith("的"),
-        )
+        start = match.start()
+        others = is_anothers(text, start) or _is_others(text, start) or _is_of_accused(text, start)
+        others = others or text[match.end() :].startswith("的")
+        yield Named(*match.span(match.lastgroup or 0), "号码"), others
 
 
 def _introduced(text: str) -> Iterator[Named]:
@@ -240,6 +240,8 @@ def _addresses(text: str, found: Sequence[Named]) -> Iterator[Named]:
     """Addresses right beside what tells who he is."""
     for match in fields.ADDRESS.finditer(text):
         if fields.ACCUSED_PLACE.search(match.group()) or fields.GOES_ON.match(text, match.end()):
+            continue
+        if _is_of_accused(text, match.start()):
             continue
         if any(0 <= match.start() - one.end <= _APART or 0 <= one.start - match.end() <= _APART for one in found):
             yield Named(*match.span(), "地址")
@@ -275,14 +277,13 @@ def _dated(text: str) -> Iterator[Named]:
 def _signed(text: str) -> Iterator[Named]:
     """Signatures: among the last lines, or the last words."""
     lines = list(_LINE.finditer(text))[-_SIGNING_LINES:]
-    places = [(line.start(), line.group()) for line in lines if line.start() or len(text) <= _NAME_ALONE]
+    places = [(line.start(), line.group(), False) for line in lines if line.start() or len(text) <= _NAME_ALONE]
     endings = (_LAST_WORDS.search(text[-_SIGNING:]), _LAST_SENTENCE.search(text[-_SIGNING:]))
-    places += [(max(0, len(text) - _SIGNING) + last.start(1), last[1]) for last in endings if last]
-    for start, line in places:
+    places += [(max(0, len(text) - _SIGNING) + last.start(1), last[1], True) for last in endings if last]
+    for start, line, inline in places:
         found = words.SIGNED.search(line) if len(line) <= _SIGNING else None
-        if (
-            found
-            and found["name"][:2] not in words.POLITE
-            and not words.ACCUSED.search(line[: found.start("name") + 1])
-        ):
+        if found is None or found["name"][:2] in words.POLITE:
+            continue
+        before = line[: found.start("name") + 1]
+        if not words.ACCUSED.search(before) and not (inline and words.ACCUSED_INLINE.search(before)):
             yield Named(start + found.start("name"), start + found.end("name"), "姓名")

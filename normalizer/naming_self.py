@@ -1,6 +1,6 @@
 """What a citizen says of himself besides his name: what he is, where he works, learns and lives, to whom he belongs. Pure.
 
-His own firm, office or school stays readable where it is what he reports; his place in it goes.
+His own firm, office or school stays readable where it is what he reports and nothing else says so; his place in it goes.
 """
 
 from __future__ import annotations
@@ -114,18 +114,40 @@ def going_on(text: str, last: Named) -> Iterator[Named]:
 
 
 def _without_body(text: str, start: int, end: int, label: str = "身份") -> Sequence[Named]:
-    """What he says of himself; without the name of his firm or school at its beginning where that is what he reports."""
-    start = words.INTO.match(text, start, end).end()  # type: ignore[union-attr]  # it matches nothing too
-    body = words.BODY.match(text, start, end)
-    if body is None or words.UNNAMED.search(body[0]) or not _is_reported(text, start, end, body[0]):
+    """What he says of himself; without the name of his firm or school at its beginning where only that tells what he reports."""
+    start, body = _body(text, start, end)
+    if body is None or not _is_only_there(body[0], f"{text[:start]}\n{text[end:]}"):
         return (Named(start, end, label),)
     return (Named(body.end(), end, label),) if body.end() < end else ()
 
 
-def _is_reported(text: str, start: int, end: int, body: str) -> bool:
-    """Whether a body of his is reported without being named again."""
-    rest = f"{text[:start]}\n{text[end:]}"
-    if body in rest or words.REPORTED.search(rest):
-        return False
+def _body(text: str, start: int, end: int) -> tuple[int, re.Match[str] | None]:
+    """Where it begins behind 在 and 是, and the name of a body with which it does."""
+    into = words.INTO.match(text, start, end)
+    start = into.end() if into else start
+    body = words.BODY.match(text, start, end)
+    return start, None if body is None or words.UNNAMED.search(body[0]) else body
+
+
+def own_body(text: str) -> str | None:
+    """The firm, office or school of his that he reports, though he may call it by name only where he says that it is his."""
+    for match in (*words.AM.finditer(text), *words.WORKS.finditer(text), *words.LEARNS.finditer(text)):
+        if match["what"] is None:
+            continue
+        start, body = _body(text, *match.span("what"))
+        rest = f"{text[:start]}\n{text[match.end() :]}"
+        if body and not words.REPORTED.search(rest) and (body[0] in rest or _is_spoken_of(body[0], rest)):
+            return body[0]
+    return None
+
+
+def _is_only_there(body: str, rest: str) -> bool:
+    """Whether a body of his is reported, and no other words name it or a person in it."""
+    named = body in rest or words.REPORTED.search(rest) or words.PERSON.search(rest)
+    return not named and _is_spoken_of(body, rest)
+
+
+def _is_spoken_of(body: str, rest: str) -> bool:
+    """Whether the other words speak of such a body without its name: 厂里, 局长."""
     said = next(said for ends, said in words.KINDS if not ends or body.endswith(ends))
     return said.search(rest) is not None

@@ -131,9 +131,17 @@ def _words(matter: HotlineMatter, mask: Mask) -> dict[str, Any]:
         "title": mask(matter.title)[:TITLE],
         "content": mask(content),
         "answer": matter.answer and mask(matter.answer),
-        "target_unit": matter.target_unit and mask(matter.target_unit),
+        "target_unit": _target(matter, mask),
         "evaluation": said and said.model_copy(update={"text": mask(said.text)}),
     }
+
+
+def _target(matter: HotlineMatter, mask: Mask) -> str | None:
+    """The body that he reports; his own too, whose name has gone from his words with what he says of himself."""
+    from normalizer.naming_self import own_body  # noqa: PLC0415 - as above
+
+    body = matter.target_unit or own_body(matter.content)
+    return body and mask(body)
 
 
 def _links(matter: HotlineMatter, mask: Mask) -> dict[str, Any]:

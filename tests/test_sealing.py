@@ -201,6 +201,15 @@ def test_what_she_calls_herself_once_goes_everywhere() -> None:
     assert NAME not in told.model_dump_json()
 
 
+def test_his_own_firm_is_told_only_as_the_one_that_he_reports() -> None:
+    said = {"content": "我是清河县财政局预算股的，举报局长王某某私设小金库", "messages": (), "target_unit": None}
+    told = outward(matter(party=Party(), **said), SEAL)
+    assert told.target_unit == "清河县财政局"
+    assert "财政局" not in told.content and "局长王某某私设小金库" in told.content
+    elsewhere = said | {"content": "我在清河县财政局上班，举报河东水泥厂偷排"}
+    assert outward(matter(party=Party(), **elsewhere), SEAL).target_unit is None
+
+
 def test_that_something_had_left_is_said() -> None:
     assert outward(matter(confidential=False), Seal(ALIAS, NOW, disclosed=True)).previously_disclosed is True
 
