@@ -103,7 +103,7 @@ def _own(folded: str, opens: int, closes: int, found: re.Match[str]) -> bool:
         return False
     if words.FIGURATIVE.search(sentence) or _BETTER.search(folded, end):
         return False
-    return not (HEARSAY.search(sentence) or _PAST.search(sentence))
+    return not (HEARSAY.search(sentence) or _PAST.search(before + found[0]))
 
 
 def _hinted(folded: str) -> Crisis | None:

@@ -41,7 +41,7 @@ def alarm(text: str) -> Alarm | None:
         return _read(read) if read and read.score >= required(reading) else None
     if score(reading.text) <= _UNLIKE and not reading.has(signs.CRY):
         return None
-    return _settled(found, danger(reading.text))
+    return found if reading.text.isascii() else _settled(found, danger(reading.text))
 
 
 def required(reading: Reading) -> float:

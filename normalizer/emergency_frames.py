@@ -104,10 +104,10 @@ VIOLENCE_ANCHORS = "踢 扇 捶 勒 惨叫 哭喊 尖叫 喊救 求饶 hit punch
 STALKING = "(?:有人|男的|男人|陌生|他|那人|一个人)[^。！？]{0,16}(?:跟|尾随|盯)(?:着|了|在)?(?:我|她|我们|后面|身后|一路)|(?:我|她)[^，。]{0,6}(?:被|让)[^，。]{0,8}(?:跟踪|尾随|跟了|盯上|堵|拦|摸|抱住|按)|(?:强行|硬|要|在|一直|突然|从后面)(?:抱|摸|亲|扒|脱)(?:着|住|我|她|女)[^。]{0,4}|(?:following|follow(?:s|ed)?|stalking|groping) (?:me|us|her)|touching me"
 STALKING_ANCHORS = "跟着 跟了 跟在 盯着 盯上 扒 抱住 stalk grop touching"
 MISSING = (
-    "(?:child|son|daughter|kid|boy|girl|grandm\\w+|grandf\\w+|grandpa|mother|father|mom|dad)[^.!?]{0,20}(?:missing|gone|lost|disappear|can.?t find)|(?:can.?t|cannot|can not) find my (?:child|son|daughter|kid|boy|girl|mother|father|mom|dad)|"
+    "(?:老人|老太|老头|小孩|孩子|老奶奶|老爷爷)[^，。]{0,4}迷路(?![^。]{0,20}山)|(?:child|son|daughter|kid|boy|girl|grandm\\w+|grandf\\w+|grandpa|mother|father|mom|dad)[^.!?]{0,20}(?:missing|gone|lost|disappear|can.?t find)|(?:can.?t|cannot|can not) find my (?:child|son|daughter|kid|boy|girl|mother|father|mom|dad)|"
     "(?:孩子|娃|小孩|儿子|女儿|闺女|孙子|孙女|老人|爷爷|奶奶|痴呆|宝宝|老娘|老爹|我妈|我爸)[^。！？]{0,24}(?:还没(?:回|到家|找到)|没到家|没见着?人|不知道(?:去|跑|走)哪|跑哪|哪(?:里|儿)?都找|到处找|找遍|电话关机|一转眼|没影了|人没了|打不通电话)"
 )
-MISSING_ANCHORS = "没到家 没见 跑哪 去哪 找遍 到处找 哪都找 关机 转眼 没影 人没了 gone lost disappear find"
+MISSING_ANCHORS = "迷路 没到家 没见 跑哪 去哪 找遍 到处找 哪都找 关机 转眼 没影 人没了 gone lost disappear find"
 
 _BODY = "(?:头|脸|嘴|鼻|眼|手|脚|腿|胳膊|手指|指头|脖子|喉咙|胸口|胸|心口|肚子|背|腰|后脑|额头|身上|浑身|全身|半边|半身|舌头|嘴唇|耳朵|下身|大腿|动脉|手腕)"
 ILLNESS = (

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from normalizer.clean import clean
 from normalizer.emergency import alarm
+from normalizer.emergency_model import THRESHOLD, score
 from normalizer.emergency_words import EVENTS
 from normalizer.sentences import READ, fold
 
@@ -109,9 +110,37 @@ def test_our_own_messages_are_recognised() -> None:
             found = alarm(title) or alarm(text)
             total[row["label"]] += 1
             right[row["label"]] += (found.line if found else "0") == row["label"]
-    assert all(total[line] >= 80 for line in LINES) and total["0"] >= 250
+    for path in DATA.glob("round_*.csv"):
+        with path.open(encoding="utf-8", newline="") as rows:
+            for row in csv.DictReader(rows):
+                found = alarm(row["text"])
+                total[row["label"]] += 1
+                right[row["label"]] += (found.line if found else "0") == row["label"]
+    assert all(total[line] >= 200 for line in LINES) and total["0"] >= 700
     assert all(right[line] / total[line] >= 0.95 for line in LINES)
-    assert right["0"] / total["0"] >= 0.97
+    assert right["0"] / total["0"] >= 0.98
+
+
+def test_short_messages_that_no_rule_knows_are_read() -> None:
+    """Words that stand in no list: the model tells them, and for whom they are."""
+    text = "娃儿翻到栏杆那边去了，手快抓不牢，下头是水泥地"
+    found = alarm(text)
+    assert found is not None and text[slice(*found.span)]
+    assert score(fold(text)) > THRESHOLD > score(fold("请问居住证到期了在哪里续签，需要带什么材料"))
+
+
+def test_the_whole_message_settles_the_service() -> None:
+    found = alarm("捅马蜂窝让蜂子蛰了满头，现在站不稳")
+    assert found is not None and found.line == "120" and "110" in found.also
+
+
+def test_a_passage_of_a_letter_without_a_cry_is_found() -> None:
+    greeting = "尊敬的领导您好！我住在梧桐里社区，一直很支持社区的工作，这些年小区的变化我们都看在眼里。" * 3
+    told = "我丈夫被他们按在地上打，头上都是血，有一个人手里拿着铁棍，玻璃门已经碎了。"
+    letter = f"{greeting}{told}地址是城南商业街二十七号。"
+    found = alarm(letter)
+    assert found is not None and found.line == "110" and letter[slice(*found.span)] in letter
+    assert alarm(greeting + "路口的护栏断了一截，请尽快修好。") is None
 
 
 def test_folding_keeps_every_place() -> None:
