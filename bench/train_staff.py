@@ -32,11 +32,11 @@ OWN = ROOT / "tests" / "data" / "conduct"
 OTHERS = ("emergency", "kind", "acceptance")
 EPOCHS, BATCH, RATE, RIDGE, SEEN = 12, 256, 0.15, 3e-6, 2
 #: What one of a pattern's sentences counts, a message of ours that is abuse, one that is none, and one of another set.
-PATTERN, ABUSE, HARMLESS, OTHER = 2.0, 4.0, 4.0, 1.5
+PATTERN, ABUSE, HARMLESS, OTHER = 2.0, 4.0, 6.0, 1.5
 #: What a harmless post counts.
 POST = 0.5
-#: Sentences made of a pattern: so many for each of its places, and at most.
-EACH, MOST = 3, 16
+#: Sentences made of a pattern: so many for each of its places, some more for its alternatives, and at most.
+EACH, MOST = 3, 60
 SEED = 5
 #: Kinds of ours that say nothing of staff.
 _NOT = ("spam", "link")
@@ -77,7 +77,7 @@ def examples() -> Iterator[tuple[str, int, float]]:
     yield from messages()
     chance = random.Random(SEED)
     for label, pattern in patterns(PATTERNS):
-        for _ in range(min(MOST, 1 + EACH * pattern.count("{"))):
+        for _ in range(min(MOST, 1 + EACH * pattern.count("{") + pattern.count("|") // 4)):
             yield filled_in(pattern, chance), label, PATTERN
     yield from others(chance)
     for row in table(COLD):

@@ -36,8 +36,8 @@ _CALLS = frozenset(("slur", "obscene", "oath"))
 _MOST, _EACH = 24, 3
 #: Characters of a message that is read as a whole.
 _SHORT = 80
-#: What a short message leans to that reads like no abuse at all; signs of less than so much give way to that.
-_HARMLESS, _SURE = -2.0, 0.9
+#: What a short message leans to that reads like no abuse; by that, the score below which signs give way.
+_DOUBTS = ((-1.0, 0.7), (-2.0, 0.95))
 _ABUSE = frozenset(("insult", "threat", "harassment"))
 #: Whoever is spoken to in a sentence of a longer one, or so many characters before it: else it tells of something else.
 _ADDRESSED = re.compile(
@@ -86,21 +86,22 @@ def said(text: str) -> tuple[Sign, ...]:
     grams = hashes(folded.text)
     leaning, abuse = staff(folded.text, grams)
     signs = [*_abusive(folded), *_promoted(folded, level(head)), *_learned(folded, grams, abuse)]
-    if leaning < _HARMLESS and len(folded.text) <= _SHORT:
-        signs = [replace(sign, score=round(sign.score / 2, 3)) if _doubted(sign) else sign for sign in signs]
+    if len(folded.text) <= _SHORT and (sure := max((one for least, one in _DOUBTS if leaning < least), default=0)):
+        signs = [replace(sign, score=round(sign.score / 2, 3)) if _doubted(sign, sure) else sign for sign in signs]
     return _strongest(signs)
 
 
-def _doubted(sign: Sign) -> bool:
+def _doubted(sign: Sign, sure: float) -> bool:
     """Whether a sign gives way where the whole message reads like none."""
-    return sign.kind in _ABUSE and sign.score < _SURE and sign.rule != "conduct.model"
+    return sign.kind in _ABUSE and sign.score < sure and sign.rule != "conduct.model"
 
 
 def _learned(folded: Folded, grams: list[Signs], abuse: Attack | None) -> Iterator[Sign]:
     """What passages read like as a whole: attacks on a group, and abuse of staff."""
     text = folded.text
     if (passage := attack(text, grams)) and not _all_reported(text, passage.start, passage.end):
-        yield Sign("insult", passage.score, folded.place(passage.start, passage.end), "conduct.model")
+        rule = "conduct.model" if passage.named else "conduct.anybody"
+        yield Sign("insult", passage.score, folded.place(passage.start, passage.end), rule)
     if abuse and not any(_by_another(text, *word) for word in abuse.words):
         yield Sign(abuse.kind, abuse.score, folded.place(abuse.start, abuse.end), "conduct.staff")
 

@@ -52,6 +52,8 @@ class Passage:
     end: int
     #: 0 to 1; one half at the threshold.
     score: float
+    #: Whether it names a group of people.
+    named: bool
 
 
 @cache
@@ -118,12 +120,15 @@ def _best(sums: Numbers, cuts: NDArray[np.int64], bias: float, groups: NDArray[n
     starts, ends = cuts[:-count], cuts[count:]
     scores = (sums[ends] - sums[starts]) / np.sqrt(3 * np.maximum(ends - starts, LEAST)) + bias
     over = scores - ANYBODY if count == 1 else np.full(len(scores), -1.0)
+    named = np.zeros(0, np.int64)
     if len(groups):
         first = np.searchsorted(cuts, groups, "right") - 1
         named = np.unique(np.clip(first[:, None] - np.arange(count), 0, len(scores) - 1))
         over[named] = np.maximum(over[named], scores[named] - NAMED)
     place = int(over.argmax())
-    return Passage(int(starts[place]), int(ends[place]), _share(float(over[place]))) if over[place] >= 0 else None
+    if over[place] < 0:
+        return None
+    return Passage(int(starts[place]), int(ends[place]), _share(float(over[place])), place in named)
 
 
 def _share(over: float) -> float:

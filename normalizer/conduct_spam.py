@@ -89,11 +89,11 @@ _USUAL = 150
 #: Below that no way to buy makes an advertisement of a text.
 _HOPELESS = -12
 #: Fewer characters are hardly an advertisement.
-_BRIEF = 16
+_BRIEF = 14
 #: Words that speak so much for an offer, less what speaks against, at least; from where they are one with what the model adds.
-_LEAST, _ENOUGH = -2, 6.9
+_LEAST, _ENOUGH = -2, 7.1
 #: What the model's word weighs beside them; from where it is clear alone; the least score that is told.
-_LOOKS, _CLEAR, _FAINT = 2.0, 1.6, 0.25
+_LOOKS, _CLEAR, _FAINT = 2.0, 1.2, 0.25
 
 _URL = re.compile(
     r"(?:https?://|www\.)?(?<![a-z0-9@._-])((?:[a-z0-9](?:[a-z0-9-]{0,40})\.){1,5}[a-z]{2,10}|[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::[0-9]{2,5})?(/[a-z0-9_?=&%./#-]{0,80})?"
@@ -172,7 +172,7 @@ _POSES = re.compile(
     "gov|g0v|g[o0]v|12345|1234[5s]|shebao|yibao|gjj|etc|bank|icbc|ccb|abc95|95588|10086|12306|police|gongan|rexian|hotline"
 )
 _BAIT = re.compile(
-    "验证码|密码|银行卡|身份证号?|账户|账号|登录|登陆|认证|激活|领取|申领|补贴|退款|退费|冻结|中奖|点击|点开|点此|打开链接|链接|红包|逾期|停用|失效|过期|兑换|下载|安装|核实信息|更新信息|完善信息|年检|etc|赚|注册"
+    "验证码|密码|银行卡|身份证号?|账户|账号|登录|登陆|认证|激活|领取|申领|补贴|退款|退费|冻结|中奖|点击|点开|点此|打开链接|链接|红包|逾期|停用|失效|过期|兑换|下载|安装|核实信息|更新信息|完善信息|年检|etc|赚|注册|投(?:个|一)?票|聚会|快看|你的照片|传票"
 )
 
 
@@ -220,13 +220,13 @@ def offer(text: str) -> Offer | None:
 def _judged(text: str, sums: dict[str, float], seen: dict[str, tuple[int, int]], against: float) -> Offer | None:
     """The offer that the words of a text add up to, with how much it reads like one."""
     total = sum(sums.values()) - against - max(0, len(text) - _USUAL) / 15
-    if total <= _HOPELESS or (not sums and len(text) > _USUAL):
+    if total <= _HOPELESS:
         return None
     total += _answer(text[:_LONG])
-    if total < _LEAST:
+    if total < _LEAST and len(text) > _USUAL:
         return None
     looks = advertised(text[:_LONG])
-    clear = looks >= _CLEAR and len(text) >= _BRIEF
+    clear = looks >= _CLEAR and _BRIEF <= len(text) <= _USUAL
     score = (total + _LOOKS * looks) / (2 * _ENOUGH)
     if not clear and score < _FAINT:
         return None
@@ -274,7 +274,6 @@ def _led(text: str, place: re.Match[str]) -> Offer | None:
                 "钓鱼",
                 "请问",
                 "真假",
-                "核实",
                 "短信里",
                 "不敢",
             )

@@ -26,18 +26,21 @@ LEAST, FEWEST = 8, 3
 #: How far apart two words are near.
 NEAR = 2
 #: From here on a passage of a short message, and one of a longer one, counts.
-SHORT, LONG = 0.0, 1.0
+SHORT, LONG = 0.0, 1.4
+#: What is taken off for a short message that tells of nobody else, asks and quotes nothing.
+PLAIN = 0.4
 #: Characters of a short message.
 _SHORT = 120
 #: A passage of a longer text whose classes weigh no more is not looked at; what a text leans to in which nothing is.
 _UNLIKELY, _NOTHING = -0.5, -99.0
-#: Different signs that a passage must have.
-_DIFFERENT = 4
+#: Different signs that a passage must have, of a short message and of a longer one.
+_DIFFERENT = (2, 5)
 _ENDS = re.compile("[。！？!?；;\n]+")
 _HARMS = frozenset(["kill", "hurt", "fire", "weapon", "die", "warn", "know", "gang", "lose", "cond", "body"])
 _SCORNS = frozenset(
     ["animal", "stupid", "useless", "moral", "curse", "parent", "order", "region", "oath", "slur", "obscene", "group"]
 )
+_OTHERS = frozenset(["third", "said", "to_me", "ask", "fear", "legal", "mark", "query"])
 _STRONG = (_HARMS | _SCORNS) - {"warn", "know", "gang", "lose", "cond", "body", "group", "oath", "die"}
 
 
@@ -104,12 +107,19 @@ def staff(text: str, grams: list[Signs]) -> tuple[float, Attack | None]:
     if learned is None or not text:
         return 0.0, None
     score, start, end = _leaning(text, grams, learned)
-    over = score - (SHORT if len(text) <= _SHORT else LONG)
-    if over < 0 or len(set(text[start:end])) < _DIFFERENT:
+    over = score - LONG
+    if len(text) <= _SHORT:
+        over = score - SHORT + (PLAIN if -PLAIN <= score - SHORT < PLAIN and _plain(text) else 0)
+    if over < 0 or len(set(text[start:end])) < _DIFFERENT[len(text) > _SHORT]:
         return score, None
     found = [(names()[number], start + first, start + last) for number, first, last in classed(text[start:end])]
     words = [(first, last) for name, first, last in found if name in _STRONG]
     return score, Attack(_kind([name for name, _, _ in found]), round(1 - 0.5 / (1 + over), 3), start, end, words[:1])
+
+
+def _plain(text: str) -> bool:
+    """Whether a text tells of nobody else, asks and quotes nothing."""
+    return not any(names()[number] in _OTHERS for number, _, _ in classed(text))
 
 
 def _leaning(text: str, grams: list[Signs], learned: Weights) -> tuple[float, int, int]:
@@ -123,9 +133,7 @@ def _leaning(text: str, grams: list[Signs], learned: Weights) -> tuple[float, in
         for at in range(len(ends) - length)
     ]
     likely = [
-        (learned.bias + weighed / sqrt(max(count, FEWEST)), start, end)
-        for weighed, count, start, end in passages
-        if count
+        (learned.bias + weighed / sqrt(max(count, FEWEST)), start, end) for weighed, count, start, end in passages
     ]
     if len(text) > _SHORT:
         likely = [one for one in likely if one[0] > _UNLIKELY]

@@ -23,6 +23,10 @@ _FILLING = "＊－＿．／＼｜＋＝＃＠％＆＄～＾"
 #: 正 in a circle: an ornament.
 _SEAL = "㊣"
 _CHINESE = (0x4E00, 0xA000)
+#: Latin letters with marks, as in pinyin with its tones.
+_MARKED = (0xC0, 0x250)
+#: Letters of other scripts that look like Latin ones, and characters that look like others.
+_ALIKE = str.maketrans("аеорсхѕукмвнтАЕОРСХЅМВНТКοαβνρτ孑孒", "aeopcxsykmbhtaeopcxsmbhtkoabvpt子子")
 #: Pictures used for the sound or the sense of a character.
 _PICTURES = {
     **dict.fromkeys("🐴🐎🏇", "马"),
@@ -39,6 +43,10 @@ _PICTURES = {
     **dict.fromkeys("🌿🍀", "草"),
     **dict.fromkeys("👩🤱", "妈"),
     **dict.fromkeys("🔫", "枪"),
+    **dict.fromkeys("🔨⚒", "锤"),
+    **dict.fromkeys("🪓", "斧"),
+    **dict.fromkeys("🐑🐏", "羊"),
+    **dict.fromkeys("🐛🪱", "蛆"),
     **dict.fromkeys("🅱", "b"),
 }
 #: What is put between the characters of a word; not the marks that end a clause, and not quotation marks.
@@ -49,7 +57,7 @@ _SPELT = re.compile("[,，.。、!！](?=[\u3400-\u9fff][,，.。、!！][\u3400
 
 
 #: 死 by its sound: 弄4你, 去4吧; not 打4次.
-_DEATH = re.compile("(?<=[弄砍打捅杀整搞掐撞去])4(?=[你您他她吧全光掉]|$)")
+_DEATH = re.compile("(?<=[弄砍打捅杀整搞掐撞去])[4シ亖s](?=[你您妳伱尼他她吧全光掉]|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +89,7 @@ def level(text: str) -> str:
 
 def fold(text: str) -> Folded:
     """The text as its words are looked up; an ordinary one comes back after two looks."""
-    plain = level(text)
-    if "4" in plain:
-        plain = _DEATH.sub("死", plain)
+    plain = _DEATH.sub("死", level(text))
     gaps = [one.span() for one in _FILLED.finditer(plain) if _fills(plain, *one.span())]
     spelt = [span for one in _SPELT.finditer(plain) for span in _marks(plain, one.start())]
     return _without(plain, sorted({*gaps, *spelt})) if gaps or spelt else Folded(plain)
@@ -141,6 +147,12 @@ def _table() -> tuple[dict[str, str], re.Pattern[str]]:
     chinese = [chr(code) for code in range(*_CHINESE)]
     simple = OpenCC("t2s").convert("\n".join(chinese)).split("\n")
     found |= {old: new for old, new in zip(chinese, simple, strict=True) if old != new and len(new) == 1}
+    found |= {
+        sign: base
+        for sign in map(chr, range(*_MARKED))
+        if (base := unicodedata.normalize("NFKD", sign)[0].lower()) != sign and base.isascii()
+    }
+    found |= {chr(old): chr(new) for old, new in _ALIKE.items()}
     found |= {chr(code): chr(code + 32) for code in range(ord("A"), ord("Z") + 1)} | _PICTURES
     near = "".join(sign for sign in found if sign <= "\uffff")
     return found, re.compile(f"[{re.escape(near)}\U0001d400-\U0001d7ff\U0001f100-\U0001faff]")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.quality_conduct import DISGUISES
+from normalizer import conduct_staff
 from normalizer.conduct import COUNTS, Sign, said
+from normalizer.conduct_classes import names
 
 DATA = Path(__file__).parent / "data" / "conduct"
 #: The least share of each kind that is judged rightly; what may not be flagged at all stands at one.
@@ -123,10 +126,56 @@ def test_an_insult_in_a_letter_is_found() -> None:
     assert held(letter + "你们这帮狗东西就知道推诿。" + letter)
 
 
-def test_rules_stand_without_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("normalizer.conduct_model.weights", lambda: None)
+def test_rules_stand_without_what_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("model", "staff", "advert"):
+        monkeypatch.setattr(f"normalizer.conduct_{name}.weights", lambda: None)
     assert held("你们这群废物")
+    assert held("无抵押贷款，当天放款，利息低，电话00000000000")
     assert not held("黑人都是懒惰的垃圾，恶心，滚出中国")
+    assert not held("你是不是小时候脑子被开水烫过，听三遍都听不懂")
+
+
+def test_what_was_learned_is_of_the_classes_there_are() -> None:
+    with np.load(conduct_staff.WEIGHTS) as stored:
+        assert tuple(stored["classes"]) == names()
+        assert stored["alone"].shape == (len(names()),)
+        assert stored["pairs"].shape == stored["close"].shape == ((len(names()) + 1) * len(names()),)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        pytest.param("敬酒不吃吃罚酒，非要我带着家伙登门拜访是吧", "threat", id="veiled"),
+        pytest.param("你是不是小时候脑子被开水烫过，听三遍都听不懂", "insult", id="insult"),
+        pytest.param("我不投诉，我就想听你喘两声，晚上陪我睡", "harassment", id="harassment"),
+    ],
+)
+def test_what_reads_like_abuse_of_staff_as_a_whole(text: str, kind: str) -> None:
+    assert (kind, "conduct.staff") in {(sign.kind, sign.rule) for sign in held(text)}
+
+
+def test_a_weak_sign_gives_way_where_the_message_reads_like_none() -> None:
+    text = "再不给答复，我就把这事捅到省电视台去"
+    sign = next(sign for sign in said(text) if sign.rule == "conduct.threat.staff")
+    assert sign.score < COUNTS
+
+
+@pytest.mark.parametrize(
+    ("threat", "right"),
+    [
+        pytest.param("你们等着，我这就去砍死你们", "你们等着，我这就去纪委", id="report"),
+        pytest.param("信不信我现在就弄死你", "信不信我现在就打省长热线", id="hotline"),
+        pytest.param("再不修我就带刀去你们单位", "再不修我就去你们单位门口坐着", id="sit"),
+    ],
+)
+def test_steps_of_law_are_no_threat(threat: str, right: str) -> None:
+    assert held(threat)
+    assert not held(right)
+
+
+def test_what_reads_like_an_offer_is_one_without_its_words() -> None:
+    assert held("朋友圈卖茶叶，今年明前龙井，自家茶园，半斤起包邮")
+    assert not held("我在朋友圈买的茶叶是假的，商家不给退钱，请市场监管局查")
 
 
 def test_empty_and_endless_texts() -> None:

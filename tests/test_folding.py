@@ -25,6 +25,9 @@ from normalizer.folding import fold, level
         pytest.param("廢物話務員", "废物话务员", id="traditional"),
         pytest.param("你🐴死了", "你马死了", id="picture for a sound"),
         pytest.param("SHABI", "shabi", id="capitals"),
+        pytest.param("shǎ bī", "sha bi", id="tones"),
+        pytest.param("弄シ你，弄s你，打4次", "弄死你，弄死你，打4次", id="a sound for death"),
+        pytest.param("ЅВ滚犊孒", "sb滚犊子", id="letters and characters that look alike"),
     ],
 )
 def test_what_hides_a_word_is_taken_away(text: str, folded: str) -> None:
