@@ -124,6 +124,26 @@ FIRST_SIGHT = (
         "0": 0.87,
         "messages": 212,
     },
+    {
+        "110": 0.81,
+        "119": 0.92,
+        "120": 1.00,
+        "122": 1.00,
+        "explicit": 0.91,
+        "indirect": 0.75,
+        "0": 0.98,
+        "messages": 159,
+    },
+    {
+        "110": 0.79,
+        "119": 0.84,
+        "120": 0.76,
+        "122": 0.83,
+        "explicit": 0.88,
+        "indirect": 0.50,
+        "0": 0.86,
+        "messages": 131,
+    },
 )
 #: What a first attempt looks for, wherever it stands.
 _WORDS = {

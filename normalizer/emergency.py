@@ -21,7 +21,7 @@ __all__ = ["Alarm", "alarm", "required"]
 #: What a rule finds is none where a short message reads so little like danger, and nobody cries for help.
 _UNLIKE = -1.5
 #: How much a message must read like danger that speaks of a grievance besides, and of what is past or feared, and that denies it.
-_ASKING, _DESPITE, _DENIED = 0.8, 1.6, 4.0
+_ASKING, _DESPITE, _DENIED = 0.8, 1.2, 4.0
 #: How much more it must read like another service than the one that a rule found.
 _SURER = 1.2
 #: What a message that only reads like danger tells of.
