@@ -67,7 +67,7 @@ CLOSING = [
 SHAPES = ("length.shape", "about.shape", "ends_asking.shape", "silent.shape")
 FOLDS, ROUNDS, RIDGE, STEPS = 5, 3, 70.0, 250
 #: How much a letter counts: a report, of which there are few; one that is labelled by 反映; one of ours.
-REPORT, REFLECTS, OURS = 2.5, 0.05, 1.5
+REPORT, REFLECTS, OURS = 2.5, 0.05, 0.6
 #: A feature that fewer lines have tells of them and of nothing else.
 LEAST = 8
 Numbers = NDArray[np.float64]

@@ -48,6 +48,8 @@ ASKING = frozenset(
 )
 #: A question in fewer characters is a greeting: 在吗？ 有人吗？
 _LEAST = 8
+#: What has so many different signs tells something.
+_LEAST_SIGNS = 11
 _NAMES = tuple(GROUPS)
 _WORDS = {word: at for at, words in enumerate(GROUPS.values()) for word in words.split()}
 _GROUP = tuple(_WORDS.values())
@@ -158,7 +160,7 @@ def read_kind(title: str, text: str) -> Read:
     title, text = _readable(title[:TITLE]), _readable(text[:TEXT])
     found = find(title, text)
     named, declared = title_word(title), _text_word(text)
-    if found.empty() and not named and not _asks_strangely(found, text):
+    if found.empty() and not named and not _tells(found, text):
         return Read(MatterKind.OTHER, 1.0, (), "kind.nothing")
     rows, values = found.features()
     sums = _total(rows, values)
@@ -227,9 +229,9 @@ def _text_word(text: str) -> tuple[MatterKind, tuple[int, int]] | None:
     return _OWN_WORDS[found[group]], found.span(group)
 
 
-def _asks_strangely(found: Found, text: str) -> bool:
-    """Whether it at least asks something, in words that are not known."""
-    return bool(found.shape[2]) and len(text) >= _LEAST
+def _tells(found: Found, text: str) -> bool:
+    """Whether it at least asks or tells something, in words that are not known."""
+    return (bool(found.shape[2]) and len(text) >= _LEAST) or len(set(text)) >= _LEAST_SIGNS
 
 
 def _evidence(found: Found, rows: list[int], gains: list[float]) -> tuple[tuple[tuple[int, int], ...], str]:
