@@ -36,6 +36,8 @@ EPOCHS, BATCH, RATE, RIDGE, SEEN = 12, 128, 0.3, 2e-7, 2
 POSTS, OURS = 6_000, 5.0
 #: Messages made of each sentence with choices, and what one counts.
 VARIANTS, TEMPLATE = 40, 1.0
+#: What an ordinary message or sentence counts.
+ORDINARY = 2.0
 #: Characters up to which a text is read whole.
 _LETTER = 160
 _SENTENCES = re.compile("(?<=[。！？!?\n])")
@@ -115,7 +117,7 @@ def _ordinary() -> Iterator[Example]:
         parts = [part for part in _SENTENCES.split(text) if len(part.strip()) > 5]
         for part in dict.fromkeys([text, *parts]):
             if len(part) <= _LETTER:
-                yield _example(part, "", 1.0)
+                yield _example(part, "", ORDINARY)
 
 
 def _read(path: Path) -> Iterator[str]:

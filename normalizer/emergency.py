@@ -20,8 +20,9 @@ __all__ = ["Alarm", "alarm", "required"]
 
 #: What a rule finds is none where a short message reads so little like danger, and nobody cries for help.
 _UNLIKE = -1.5
-#: How much a message must read like danger that speaks of a grievance besides, and of what is past or feared, and that denies it.
-_ASKING, _DESPITE, _DENIED = 0.8, 1.2, 4.0
+#: How much a message must read like danger that speaks of a grievance besides, and of what is past or feared, that denies it,
+#: and that is in English, of which little was learned.
+_ASKING, _DESPITE, _DENIED, _FOREIGN = 0.8, 1.2, 4.0, 1.5
 #: How much more it must read like another service than the one that a rule found.
 _SURER = 1.2
 #: What a message that only reads like danger tells of.
@@ -50,7 +51,8 @@ def required(reading: Reading) -> float:
         return _DENIED
     if any(reading.has(sign) for sign in (*HARD, signs.NOTHING)):
         return _DESPITE
-    return _ASKING if any(reading.has(sign) for sign in SOFT) else THRESHOLD
+    asks = any(reading.has(sign) for sign in SOFT)
+    return _FOREIGN if reading.text.isascii() else _ASKING if asks else THRESHOLD
 
 
 def _read(read: Danger) -> Alarm | None:

@@ -26,7 +26,7 @@ LINE_BITS, LINE_SHIFT = 15, 2
 #: N-grams that the shortest message counts as: one strong word alone proves little.
 FLOOR = 30
 #: From here on a message reads like danger.
-THRESHOLD = -0.2
+THRESHOLD = -0.5
 #: How much a passage of a letter must, of so many sentences at the most, of so many characters at least.
 _PASSAGE, _TOGETHER, _LEAST = 2.0, 3, 24
 _SENTENCES = re.compile("[。！？!?；;\n]+")
