@@ -18,6 +18,8 @@ from normalizer.phones import phones
 _SIGNING_LINES, _SIGNING = 8, 80
 #: A text that may be nothing but a name.
 _NAME_ALONE = 12
+#: Where a letter says to whom it goes.
+_ADDRESSED = 16
 #: Characters before a number that may say whose it is.
 _OWNER = 24
 #: Characters of a form that may speak of whom he reports.
@@ -222,7 +224,9 @@ def _fields(text: str) -> Iterator[tuple[Named, bool]]:
 def _introduced(text: str) -> Iterator[Named]:
     for pattern in words.NAMED:
         for match in pattern.finditer(text):
-            if match["name"][:2] not in words.POLITE and not _is_others(text, match.start()):
+            name = match["name"]
+            polite = name[:2] in words.POLITE or (words.OFFICE.search(name) and match.end("name") < _ADDRESSED)
+            if not polite and not _is_others(text, match.start()):
                 yield Named(*match.span("name"), "姓名")
 
 
@@ -263,8 +267,8 @@ def _behind(text: str, last: Named) -> Iterator[Named]:
     match = words.BREATH.match(text, last.end)
     if match and match["name"][:2] not in words.POLITE:
         yield Named(*match.span("name"), "姓名")
-        last = last._replace(end=match.end("name"))
-    if aged := words.AGED.match(text, last.end):
+        last = Named(*match.span("name"), "姓名")
+    if last.label in {"姓名", "身份"} and (aged := words.AGED.match(text, last.end)):
         yield Named(*aged.span("age"), "年龄")
 
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from normalizer import naming_self_words as words
 
-#: What he is needs no sign of its own where it is as short as a name.
-_SHORT = 4
+#: What he is needs no sign of its own unless it is long: in doubt it goes.
+_LONG = 14
 #: The clauses that may go on with it.
 _CLAUSES = 3
 _SENTENCE = re.compile(r"[。！!？?\n]")
@@ -53,7 +53,7 @@ def _being(text: str) -> Iterator[Named]:
         what = match["what"].rstrip()
         if words.ANYBODY.fullmatch(what):
             continue
-        if len(what) <= _SHORT or words.BEING.search(what) or words.HOUSE_SIGN.search(what) or "唯一" in what:
+        if len(what) <= _LONG or words.BEING.search(what) or words.HOUSE_SIGN.search(what):
             yield from _without_body(text, match.start("what"), match.start("what") + len(what))
 
 
