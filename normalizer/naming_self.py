@@ -13,6 +13,8 @@ from normalizer import naming_self_words as words
 
 #: What he is needs no sign of its own unless it is long: in doubt it goes.
 _LONG = 14
+#: Characters of a sentence before something that may say whose it is.
+_LOOKED = 160
 #: The clauses that may go on with it.
 _CLAUSES = 3
 _SENTENCE = re.compile(r"[。！!？?\n]")
@@ -37,7 +39,8 @@ def told(text: str) -> list[Named]:
 
 def is_anothers(text: str, start: int) -> bool:
     """Whether the words before a place in its sentence speak last of somebody else."""
-    begins = max((match.end() for match in _SENTENCE.finditer(text, 0, start)), default=0)
+    first = max(0, start - _LOOKED)
+    begins = max((match.end() for match in _SENTENCE.finditer(text, first, start)), default=first)
     others = max((match.start() for match in words.OTHERS.finditer(text, begins, start)), default=-1)
     own = max((match.start() for match in words.OWN.finditer(text, begins, start)), default=-1)
     return others > own or (own < 0 and words.HE.search(text, begins, start) is not None)

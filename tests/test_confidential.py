@@ -117,7 +117,18 @@ def test_what_is_known_never_stays(before: str, behind: str) -> None:
 
 
 def test_a_hostile_text_is_read() -> None:
-    for piece in ("1", "我叫", "一二三", "举报人：张", "5号楼", "a.", "张、", "不要透露我"):
+    for piece in (
+        "1",
+        "我叫",
+        "一二三",
+        "举报人：张",
+        "5号楼",
+        "a.",
+        "张、",
+        "不要透露我",
+        "家住5号楼",
+        "我是厂里会计，",
+    ):
         names(piece * 1_500)
         asks_to_stay_unnamed(piece * 20_000)
 
