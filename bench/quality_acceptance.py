@@ -7,8 +7,9 @@ flatter: unseen texts lie nearer to the first reading. Confidentiality was read 
 before the rules were widened by it. At first sight: requests precision .76, .76, 1.00, .94, .95, 1.00, 1.00, recall .39, .32,
 .60, .54, .87, .60, .67; characters of identity left 52, 47, 34, 43, 18, 10, 24 % (as marked then: what he says of his work,
 home and kin too), others masked 2.8, 6.5, 6.3, 4.3, 2.6, 1.9, 6.3 %. Marks that were drawn too wide or too narrow were drawn
-anew afterwards, knowing what the rules mask; so the masking figures printed flatter most. Grounds were read in six rounds more (halves 3 to 8), each new: four odder than people write (3, 4, 5, 7), two plain (6, 8).
-At first sight: precision .76, .86, .80, .91, .83, .87, recall .51, .48, .46, .94, .47, .81. On the city's board of ../shared/data, where it lies beside us,
+anew afterwards, knowing what the rules mask; so the masking figures printed flatter most. Grounds were read in seven rounds more (halves 3 to 9), each new: four
+odder than people write (3, 4, 5, 7), three plain (6, 8, 9). At first sight: precision .76, .86, .80, .91, .83, .87, .88,
+recall .51, .48, .46, .94, .47, .81, .88. On the city's board of ../shared/data, where it lies beside us,
 only how often a doubt is raised; whether rightly, a reader says.
 """
 
