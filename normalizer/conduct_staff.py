@@ -26,9 +26,9 @@ LEAST, FEWEST = 8, 3
 #: How far apart two words are near.
 NEAR = 2
 #: From here on a passage of a short message, and one of a longer one, counts.
-SHORT, LONG = 0.0, 1.4
+SHORT, LONG = 0.25, 1.4
 #: What is taken off for a short message that tells of nobody else, asks and quotes nothing.
-PLAIN = 0.4
+PLAIN = 0.25
 #: Characters of a short message.
 _SHORT = 120
 #: A passage of a longer text whose classes weigh no more is not looked at; what a text leans to in which nothing is.
