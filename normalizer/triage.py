@@ -40,6 +40,11 @@ from normalizer.where import division, where
 Span = tuple[int, int]
 #: What reporting is called; and characters in which it is looked for.
 _REPORTS, _READ = re.compile("举报|舉報|检举|檢舉|揭发|控告|爆料|\\breport", re.IGNORECASE), 4_000
+#: Somebody says that he reports: 我要举报, 现向贵局实名举报, 举报人：; not how, where or what became of it.
+_DECLARES = re.compile(
+    "(?:我们?|本人|现|特此?|实名|匿名|现向.{1,12}?)(?:想要?|要|来|向.{1,12}?){0,2}(?:实名|匿名)?(?:举报|舉報|检举|檢舉|揭发|控告)"
+    "(?!电话|热线|渠道|途径|邮箱|方式|窗口|平台|中心|无门|无果|无效|后|过|了|者)|(?:举报|舉報|检举|檢舉)人[:：]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +219,11 @@ def _unnamed(words: Words, rules: Rules, kind: MatterKind) -> Read:
     asked = asks_to_stay_unnamed(words.text) if rule.on_request else None
     if asked is not None:
         return {"confidential": True}, (words.why("confidential", asked.rule, asked.span),)
-    told = words.message.matter_kind is not None or _REPORTS.search(f"{words.title}\n{words.text[:_READ]}")
-    if kind in rule.kinds and told:
+    head, stated = words.text[:_READ], words.message.matter_kind is not None
+    calls = _REPORTS.search(f"{words.title}\n{head}")
+    if kind in rule.kinds and (stated or calls):
         return {"confidential": True}, (words.why("confidential", f"confidential.{kind}"),)
+    may_report = MatterKind.REPORT in rule.kinds and kind is not MatterKind.CONSULTATION and not stated
+    if may_report and calls and (declares := _DECLARES.search(head)):
+        return {"confidential": True}, (words.why("confidential", "confidential.declared", declares.span()),)
     return {"confidential": False}, ()
