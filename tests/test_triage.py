@@ -90,9 +90,9 @@ def test_what_only_reads_like_a_report_keeps_its_name() -> None:
     found = read("城东有人夜里往河里偷排废水，无证经营，请查处")
     assert not found.confidential, "he did not call it a report"
     assert read("我举报城东有人夜里往河里偷排废水，请查处").confidential
-    complains = "业主们敢怒不敢言，现实名举报二栋住户侵占楼道，投诉几次物业都不管，希望尽快解决"
+    complains = "小区夜里施工噪音太大，投诉几次物业都不管，本人现实名举报该工地夜间施工，希望尽快解决"
     assert (read(complains).kind, read(complains).confidential) == ("complaint", True), "he says so"
-    assert not read(complains.replace("现实名举报", "")).confidential
+    assert not read(complains.replace("现实名举报", "反映")).confidential
     assert not read("请问我要举报无证摊贩应该找哪个部门？").confidential, "he only asks"
 
 
