@@ -85,7 +85,10 @@ def said(text: str) -> tuple[Sign, ...]:
     folded = fold(head)
     grams = hashes(folded.text)
     leaning, abuse = staff(folded.text, grams)
-    signs = [*_abusive(folded), *_promoted(folded, level(head)), *_learned(folded, grams, abuse)]
+    ruled = [*_abusive(folded), *_promoted(folded, level(head))]
+    if abuse and any(sign.kind == "harassment" for sign in ruled):
+        abuse = replace(abuse, kind="harassment")  # what it is, words tell better than their sum
+    signs = [*ruled, *_learned(folded, grams, abuse)]
     if len(folded.text) <= _SHORT and (sure := max((one for least, one in _DOUBTS if leaning < least), default=0)):
         signs = [replace(sign, score=round(sign.score / 2, 3)) if _doubted(sign, sure) else sign for sign in signs]
     return _strongest(signs)
