@@ -161,14 +161,15 @@ async def measure(port: int, folder: Path, citizens: Citizens, plan: Plan, besid
     flooder = FLOODERS.get(beside)
     flood = citizens.requests(int(FLOOD * plan.seconds), flooder) if flooder else []
     ours = citizens.requests(int(PACE * plan.seconds), "citizen-{n}", channel=channel)
-    await Sending(port, citizens.requests(20, "warm-{n}", channel=channel), PACE, 4).run()
-    flooding = asyncio.create_task(Sending(port, flood, FLOOD, 32).run())
-    began, at = monotonic(), datetime.now(UTC)
-    answers = await Sending(port, ours, PACE, 16).run()
-    flooded = len(await flooding) / (monotonic() - began)
-    theirs = MESSAGES.c.received_at >= at if channel == "wechat" else MESSAGES.c.envelope_id.in_(_receipts(answers))
+    warm = await Sending(port, citizens.requests(20, "warm-{n}", channel=channel), PACE, 4).run()
     store = await open_store(f"sqlite:///{folder}/gateway.db", folder / "keys.json", owner=False)
     try:
+        await _filed(store, len(warm), MESSAGES.c.channel == channel)  # the workers have read their words
+        flooding = asyncio.create_task(Sending(port, flood, FLOOD, 32).run())
+        began, at = monotonic(), datetime.now(UTC)
+        answers = await Sending(port, ours, PACE, 16).run()
+        flooded = len(await flooding) / (monotonic() - began)
+        theirs = MESSAGES.c.received_at >= at if channel == "wechat" else MESSAGES.c.envelope_id.in_(_receipts(answers))
         filed = await _filed(store, len(ours), theirs, MESSAGES.c.channel == channel)
     finally:
         await store.close()

@@ -39,9 +39,9 @@ def claim(
 ) -> list[Work]:
     """Due work for this node, in order of arrival; at most one per lane, and a share for each sender and channel.
 
-    ``limit`` of what has not failed yet and ``suspects`` (None: as many) of what has, so that poison does not take the
-    place of the rest. ``under_way`` is what this node really does: the rest of what it holds, it was given without
-    hearing of it.
+    In a storm on one channel the channels come in turn. ``limit`` of what has not failed yet and ``suspects`` (None: as
+    many) of what has, so that poison does not take the place of the rest. ``under_way`` is what this node really does:
+    the rest of what it holds, it was given without hearing of it.
     """
     suspects = limit if suspects is None else suspects
     idle = WORK.c.sequence.not_in(sorted(under_way))
@@ -50,14 +50,13 @@ def claim(
     rows = sorted(connection.execute(held))[: limit + suspects]
     failed = sum(row.attempts > 0 for row in rows)
     places = limit - len(rows) + failed
-    free = free_for_all(connection, _fresh(stage).where(idle), places, stage)
+    fresh = free_for_all(connection, _fresh(stage).where(idle), places, stage)
+    free: list[Any] = []
     for again in _again(stage, now):
-        found = free_rows(connection, again.where(idle), suspects - failed)
-        failed += len(found)
-        free += found
-    if free and _hold(connection, node_id, [row.sequence for row in free]):
-        rows += free
-    return [Work(r.sequence, Stage(r.stage), r.subject, r.lane, r.attempts, r.apparent) for r in sorted(rows)]
+        free += free_rows(connection, again.where(idle), suspects - failed - len(free))
+    if fresh + free and _hold(connection, node_id, [row.sequence for row in fresh + free]):
+        rows = sorted(rows + free) + fresh
+    return [Work(r.sequence, Stage(r.stage), r.subject, r.lane, r.attempts, r.apparent) for r in rows]
 
 
 def _fresh(stage: Stage) -> Select[Any]:

@@ -137,6 +137,14 @@ async def test_who_writes_on_another_channel_is_among_the_next(store: Store, sta
 
 
 @BOTH
+async def test_he_is_begun_among_the_first_too(store: Store, stage: Stage) -> None:
+    await coming(store, stage, (STORM, 300), (CALM, 2))
+    first = [work.sequence for work in (await store.claim(stage, NOW, 64))[:4]]
+    rows = await run(store, select(WORK.c.channel).where(WORK.c.sequence.in_(first)))
+    assert Counter(row.channel for row in rows) == {STORM: 2, CALM: 2}
+
+
+@BOTH
 async def test_a_storm_leaves_half_to_the_others_and_they_leave_it_half(store: Store, stage: Stage) -> None:
     await coming(store, stage, (STORM, 300), (CALM, 300))
     assert await by_channel(store, stage, 64) == {STORM: 32, CALM: 32}
