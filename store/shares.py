@@ -18,7 +18,7 @@ from store.values import Stage
 
 #: Of so many places and more, one sender gets an eighth while others wait, and half while nobody does: those who come
 #: next find places too. So far behind his envelopes others are looked for, in sequences.
-SHARED_PLACES, LOOKED_AT = 16, 4_000
+SHARED_PLACES, LOOKED_AT = 16, 20_000
 #: What has not failed yet and waits for nobody, as the partial indexes say it.
 FRESH = text("attempts = 0 AND NOT waits AND holder IS NULL")
 

@@ -21,6 +21,7 @@ from store.errors import KeyFileError, StoreError, StoreLocked, StoreUnavailable
 from store.nodes import LEASE
 from store.opening import open_store
 from store.store import Store
+from tests.conftest import IDLE, TRUE_IDLE
 from tests.store.conftest import envelope, run, sqlite_url
 
 KEEPER = """
@@ -335,7 +336,12 @@ async def test_a_transaction_that_sleeps_is_ended_by_the_server_so_that_others_g
     await store.close()
 
 
-async def test_a_session_may_hold_locks_for_less_than_a_lease(on_postgresql: Store) -> None:
-    ((shown,),) = await run(on_postgresql, text("SHOW idle_in_transaction_session_timeout"))
-    asked = timedelta(milliseconds=int(postgresql.SESSION["idle_in_transaction_session_timeout"]))
+async def test_a_session_may_hold_locks_for_less_than_a_lease(
+    postgresql_url: str, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(postgresql.SESSION, IDLE, TRUE_IDLE)
+    store = await open_store(postgresql_url, key_file)
+    ((shown,),) = await run(store, text(f"SHOW {IDLE}"))
+    await store.close()
+    asked = timedelta(milliseconds=int(TRUE_IDLE))
     assert shown == f"{asked.total_seconds():g}s" and asked < LEASE
