@@ -17,10 +17,11 @@ from sqlalchemy import func, select
 from store import membership, nodes
 from store.errors import StoreUnavailable
 from store.membership import Membership
-from store.postgresql import SESSION, PostgreSQL
+from store.postgresql import PostgreSQL
 from store.store import Store
 from store.tables import NODES, WORK
 from store.values import Stage
+from tests.conftest import TRUE_IDLE
 from tests.store.conftest import NOW, beat, envelope, lapse, lose_replies, run
 
 
@@ -201,7 +202,7 @@ def test_a_lease_outlives_what_may_hold_a_beat_up() -> None:
     """One may fail after its whole patience, and the next may take as long."""
     both = 2 * (membership.BEAT_SECONDS + membership.PATIENCE_SECONDS)
     assert both <= nodes.LEASE.total_seconds()
-    locked = int(SESSION["idle_in_transaction_session_timeout"]) / 1000
+    locked = int(TRUE_IDLE) / 1000
     assert locked <= membership.BEAT_SECONDS + 2 * membership.PATIENCE_SECONDS, "the next finds no lock any more"
 
 
