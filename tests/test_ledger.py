@@ -37,7 +37,7 @@ __all__ = ["postgresql"]
 
 T = TypeVar("T")
 
-EXAMPLES, STEPS = int(os.environ.get("LEDGER_EXAMPLES", "10")), int(os.environ.get("LEDGER_STEPS", "30"))
+EXAMPLES, STEPS = int(os.environ.get("LEDGER_EXAMPLES", "6")), int(os.environ.get("LEDGER_STEPS", "30"))
 #: Mostly the same, so that they meet.
 SENDERS, ACCOUNTS = st.sampled_from([1, 1, 1, 2]), st.sampled_from(["desk", "desk", "hall"])
 WORDS = st.sampled_from(["", "", "", "", URGENT, BAD_WORDS, BAD_LETTER])

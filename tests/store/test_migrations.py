@@ -46,7 +46,7 @@ ROWS = 3
 #: Every step is tried with FAULTS=full; else some, spread from the first to the last: fewer from the revisions between,
 #: whose steps are among those from nothing.
 FULL = os.environ.get("FAULTS") == "full"
-STRIDE, BETWEEN = (1, 1) if FULL else (9, 41)
+STRIDE, BETWEEN = (1, 1) if FULL else (13, 79)
 #: Who works on the store: nodes that are not there any more are forgotten when it is opened.
 PASSING = {"nodes", "leads"}
 #: A migration has more steps than this.
