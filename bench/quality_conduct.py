@@ -46,6 +46,9 @@ FIRST_SIGHT = (
     ("14", "1.00", "1.00", "", "", ".867", ".857", "1.00", "plain"),
     ("15", ".833", "1.00", "1.00", ".750", ".867", "1.00", "1.00", "mixed"),
     ("16", "1.00", "1.00", "", ".500", ".733", "1.00", "1.00", "plain; the threshold was raised after it"),
+    ("17", "1.00", ".870", "", "", ".947", "1.00", ".875", "mixed, many angry; half 18 is kept out of training"),
+    ("18", ".850", ".773", "", "", ".958", "1.00", "1.00", "as 17; 17 learned: abuse .857, wronged 2 of 116"),
+    ("19", ".900", ".875", "", "", ".917", ".917", "1.00", "mixed, angry ones; after it idle words were masked"),
 )
 #: What a plain lexicon would look for.
 LEXICON = [

@@ -26,9 +26,11 @@ LEAST, FEWEST = 8, 3
 #: How far apart two words are near.
 NEAR = 2
 #: From here on a passage of a short message, and one of a longer one, counts.
-SHORT, LONG = 0.25, 1.4
+SHORT, LONG = 0.9, 1.4
 #: What is taken off for a short message that tells of nobody else, asks and quotes nothing.
-PLAIN = 0.25
+PLAIN = 0.6
+#: What is asked more of a passage of a short message that tells of inaction, mischance, despair, lawful steps or shoes to be in.
+GRIEVED = 0.4
 #: Characters of a short message.
 _SHORT = 120
 #: A passage of a longer text whose classes weigh no more is not looked at; what a text leans to in which nothing is.
@@ -41,6 +43,7 @@ _SCORNS = frozenset(
     ["animal", "stupid", "useless", "moral", "curse", "parent", "order", "region", "oath", "slur", "obscene", "group"]
 )
 _OTHERS = frozenset(["third", "said", "to_me", "ask", "fear", "legal", "mark", "query"])
+_GRIEVES = frozenset(["figure", "despair", "inaction", "boss", "legal", "swapped"])
 _STRONG = (_HARMS | _SCORNS) - {"warn", "know", "gang", "lose", "cond", "body", "group", "oath", "die"}
 
 
@@ -53,7 +56,7 @@ class Attack:
     score: float
     start: int
     end: int
-    #: Where its first word of violence or scorn stands, if it has one.
+    #: Where its first word of violence or scorn stands, or of death or spying, if it has one.
     words: list[tuple[int, int]]
 
 
@@ -107,14 +110,22 @@ def staff(text: str, grams: list[Signs]) -> tuple[float, Attack | None]:
     if learned is None or not text:
         return 0.0, None
     score, start, end = _leaning(text, grams, learned)
-    over = score - LONG
-    if len(text) <= _SHORT:
-        over = score - SHORT + (PLAIN if -PLAIN <= score - SHORT < PLAIN and _plain(text) else 0)
-    if over < 0 or len(set(text[start:end])) < _DIFFERENT[len(text) > _SHORT]:
+    if score < SHORT - PLAIN or len(set(text[start:end])) < _DIFFERENT[len(text) > _SHORT]:
         return score, None
     found = [(names()[number], start + first, start + last) for number, first, last in classed(text[start:end])]
+    over = score - _asked(text, [name for name, _, _ in found])
+    if over < 0:
+        return score, None
     words = [(first, last) for name, first, last in found if name in _STRONG]
+    words = words or [(first, last) for name, first, last in found if name in {"die", "know"}]
     return score, Attack(_kind([name for name, _, _ in found]), round(1 - 0.5 / (1 + over), 3), start, end, words[:1])
+
+
+def _asked(text: str, found: list[str]) -> float:
+    """What a passage of these classes must lean to, to count."""
+    if len(text) > _SHORT:
+        return LONG
+    return SHORT - (PLAIN if _plain(text) else 0) + (GRIEVED if not _GRIEVES.isdisjoint(found) else 0)
 
 
 def _plain(text: str) -> bool:
