@@ -49,6 +49,7 @@ FIRST_SIGHT = (
     ("17", "1.00", ".870", "", "", ".947", "1.00", ".875", "mixed, many angry; half 18 is kept out of training"),
     ("18", ".850", ".773", "", "", ".958", "1.00", "1.00", "as 17; 17 learned: abuse .857, wronged 2 of 116"),
     ("19", ".900", ".875", "", "", ".917", ".917", "1.00", "mixed, angry ones; after it idle words were masked"),
+    ("20", ".900", "1.00", "", "", ".900", "1.00", "1.00", "mixed; after it more is asked where no word is armed"),
 )
 #: What a plain lexicon would look for.
 LEXICON = [

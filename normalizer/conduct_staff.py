@@ -26,11 +26,13 @@ LEAST, FEWEST = 8, 3
 #: How far apart two words are near.
 NEAR = 2
 #: From here on a passage of a short message, and one of a longer one, counts.
-SHORT, LONG = 0.9, 1.4
+SHORT, LONG = 0.7, 1.4
 #: What is taken off for a short message that tells of nobody else, asks and quotes nothing.
 PLAIN = 0.6
 #: What is asked more of a passage of a short message that tells of inaction, mischance, despair, lawful steps or shoes to be in.
 GRIEVED = 0.4
+#: What is asked more of one without a word of violence, scorn, death, spying or the reader's kin.
+UNARMED = 1.0
 #: Characters of a short message.
 _SHORT = 120
 #: A passage of a longer text whose classes weigh no more is not looked at; what a text leans to in which nothing is.
@@ -45,6 +47,7 @@ _SCORNS = frozenset(
 _OTHERS = frozenset(["third", "said", "to_me", "ask", "fear", "legal", "mark", "query"])
 _GRIEVES = frozenset(["figure", "despair", "inaction", "boss", "legal", "swapped"])
 _STRONG = (_HARMS | _SCORNS) - {"warn", "know", "gang", "lose", "cond", "body", "group", "oath", "die"}
+_ARMED = _STRONG | {"yours", "know", "lose", "sex", "weapon", "die", "gang"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,8 @@ def _asked(text: str, found: list[str]) -> float:
     """What a passage of these classes must lean to, to count."""
     if len(text) > _SHORT:
         return LONG
-    return SHORT - (PLAIN if _plain(text) else 0) + (GRIEVED if not _GRIEVES.isdisjoint(found) else 0)
+    more = (GRIEVED if not _GRIEVES.isdisjoint(found) else 0) + (UNARMED if _ARMED.isdisjoint(found) else 0)
+    return SHORT - (PLAIN if _plain(text) else 0) + more
 
 
 def _plain(text: str) -> bool:
