@@ -3,7 +3,7 @@
 On messages of our own (tests/data/emergency: invented; half 1 written with the rules at hand, half 2 in five sittings after them,
 each without a look at the rules, which were then improved on it; further rounds, in files of their own, likewise, from the third
 of them on with the model beside the rules: the shares here are of known texts, what the sittings gave at first sight stands in
-FIRST_SIGHT) and, where they are present, on the ordinary letters of a city's board (../shared/data), beside
+FIRST_SIGHT), on everyday pieces of a chat with nothing in them (everyday.csv; EVERYDAY_BEFORE) and, where they are present, on the ordinary letters of a city's board (../shared/data), beside
 the list of words that one thinks of first.
 """
 
@@ -145,6 +145,15 @@ FIRST_SIGHT = (
         "messages": 131,
     },
 )
+#: Everyday pieces kept apart, of 2 to 24 characters: how many, and how many were flagged before the model had learned from the
+#: others, and after it had, at first sight. The last of the words were then corrected on some of them: what is measured flatters.
+EVERYDAY_BEFORE = {"messages": 750, "flagged": 176, "learned": 18}
+#: Rounds 6 to 12, each read by a model that never saw it and by rules that have: live ones with any alarm, what is said outright
+#: and what is hinted at, counterparts left alone; before everyday pieces counted, and with them.
+UNSEEN_BY_MODEL = (
+    {"live": 0.957, "explicit": 0.957, "indirect": 0.711, "0": 0.981},
+    {"live": 0.921, "explicit": 0.939, "indirect": 0.526, "0": 0.986},
+)
 #: What a first attempt looks for, wherever it stands.
 _WORDS = {
     "119": "着火|起火|失火|火灾|爆炸|煤气泄漏|燃气泄漏|倒塌|坍塌|落水|溺水|被困|跳楼",
@@ -199,6 +208,12 @@ def own_messages() -> list[Labelled]:
     return found
 
 
+def everyday() -> list[str]:
+    """The everyday pieces of a chat that the model has not learned from."""
+    with (OWN / "everyday.csv").open(encoding="utf-8", newline="") as rows:
+        return [clean(row["text"]) for row in csv.DictReader(rows) if row["part"] == "kept"]
+
+
 def letters() -> list[tuple[str, str]]:
     """Titles and bodies of the city's board; none where it does not lie beside us."""
     found = []
@@ -212,7 +227,10 @@ def measure() -> dict[str, Any]:
     """Recall by label and kind, ordinary letters flagged, and the cost."""
     messages, board = own_messages(), letters()
     found: dict[str, Any] = {"own": {name: _own(messages, labels) for name, labels in _METHODS.items()}}
-    found["first_sight"] = FIRST_SIGHT
+    found["first_sight"], found["unseen_by_model"] = FIRST_SIGHT, UNSEEN_BY_MODEL
+    pieces = [("", text) for text in everyday()]
+    found["everyday"] = {name: _flagged(pieces, labels) for name, labels in _METHODS.items()}
+    found["everyday"]["before"] = EVERYDAY_BEFORE
     if board:
         found["letters"] = {name: _flagged(board, labels) for name, labels in _METHODS.items()}
     texts = [text for _, text in board] or [one.text for one in messages]
@@ -274,6 +292,8 @@ def show(found: dict[str, Any], console: Console) -> None:
     for sitting in found["first_sight"]:
         table.add_row(*map(str, sitting.values()))
     console.print(table)
+    console.print("Everyday pieces:", found["everyday"])
+    console.print("Rounds 6 to 12, unseen by the model, before and after:", *found["unseen_by_model"])
     if "letters" in found:
         table = Table(
             "method", "letters", "emergency", "%", "crisis", "%", box=SIMPLE, title="Ordinary letters flagged"

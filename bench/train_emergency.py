@@ -1,6 +1,7 @@
 """Where normalizer/data/emergency.npz comes from. Run: python -m bench.train_emergency.
 
-Messages of our own: those of danger and their counterparts (tests/data/emergency), ordinary ones (the other sets below tests/data,
+Messages of our own: those of danger and their counterparts (tests/data/emergency), what people write every day to a hotline
+that answers in a chat (everyday.csv there: the part to learn from, the rest only measures), ordinary ones (the other sets below tests/data,
 bench/conduct_letters.txt), sentences with choices in them (bench/emergency_told.txt), and posts of COLD (Apache-2.0; ../shared/data/cold) as what danger is not.
 Logistic regression with AdaGrad, one for danger and one for each service; an n-gram seen only once weighs nothing. The same
 seed gives the same file.
@@ -30,14 +31,15 @@ from normalizer.emergency_rules import ruled
 from normalizer.sentences import Reading, fold
 
 OTHERS = ROOT / "tests" / "data"
+EVERYDAY = OTHERS / "emergency" / "everyday.csv"
 TOLD = ROOT / "bench" / "emergency_told.txt"
 EPOCHS, BATCH, RATE, RIDGE, SEEN = 12, 128, 0.3, 2e-7, 2
 #: Posts taken from COLD, and what each example of ours about danger counts beside an ordinary one.
 POSTS, OURS = 6_000, 5.0
 #: Messages made of each sentence with choices, and what one counts.
 VARIANTS, TEMPLATE = 40, 1.0
-#: What an ordinary message or sentence counts.
-ORDINARY = 2.0
+#: What an ordinary message or sentence counts, and a piece of an everyday chat.
+ORDINARY, PIECE = 2.0, 8.0
 #: Characters up to which a text is read whole.
 _LETTER = 160
 _SENTENCES = re.compile("(?<=[。！？!?\n])")
@@ -68,7 +70,7 @@ def learn(messages: Sequence[Labelled], path: Path) -> None:
     """Learn from messages of danger and all that is none; write the weights."""
     about = [one for message in messages for one in _about(message)]
     about += _told()
-    danger, bias = _fit([*about, *_ordinary(), *_posts()], lambda label: label in CLASSES, BITS, 0)
+    danger, bias = _fit([*about, *_everyday(), *_ordinary(), *_posts()], lambda label: label in CLASSES, BITS, 0)
     live = [one for one in about if one.label in CLASSES]
     lines = [_fit(live, line.__eq__, LINE_BITS, LINE_SHIFT) for line in CLASSES]
     whole, step = _rounded(danger)
@@ -105,6 +107,14 @@ def _told() -> Iterator[Example]:
             texts = {_CHOICE.sub(lambda of: chance.choice(of[1].split("|")), words) for _ in range(VARIANTS)}
             for text in sorted(texts):
                 yield _example(text, label if label in CLASSES else "", TEMPLATE)
+
+
+def _everyday() -> Iterator[Example]:
+    """The pieces of everyday chats that are there to learn from."""
+    with EVERYDAY.open(encoding="utf-8", newline="") as rows:
+        texts = [clean(row["text"]) for row in csv.DictReader(rows) if row["part"] == "trained"]
+    for text in texts:
+        yield _example(text, "", PIECE)
 
 
 def _ordinary() -> Iterator[Example]:

@@ -15,7 +15,7 @@ from ahocorasick_rs import AhoCorasick
 
 from normalizer import crisis_words as words
 from normalizer.emergency import required
-from normalizer.emergency_model import CRISIS, danger
+from normalizer.emergency_model import CRISIS, danger, unlike
 from normalizer.emergency_signs import COMPLAINS, GENERAL, HEARSAY, OVER
 from normalizer.sentences import Reading, around, fold, windows
 
@@ -29,8 +29,14 @@ _HINTED = AhoCorasick(words.INDIRECT_ANCHORS.split())
 _ENOUGH = 5
 #: Characters of a message that says nothing else, for which the heavy stroke is enough, or with one light one.
 _TERSE, _BRIEF = 14, 40
-_HEAVY = AhoCorasick(words.HEAVY.split())
+_STROKES = words.HEAVY.split()
+_HEAVY = AhoCorasick(_STROKES)
+_WEAK = frozenset(words.WEAK.split())
 _LIGHT = AhoCorasick(words.LIGHT.split())
+#: Where a message reads so little like danger, a hint, and the strokes of despair, are none.
+_NO_HINT, _NO_DESPAIR = -2.0, -1.2
+#: How much a message must read like it that no rule knows: with nothing said outright, more than an emergency.
+_READS = 1.0
 #: Told by somebody else: 保安说让我去跳楼.
 _TOLD_TO = re.compile(
     "(?:他|她|对方|保安|物业|老板|经理|领导|房东|客服|工作人员|们)[^，。]{0,4}(?:说|叫|让|骂|喊)(?:让|叫|要)?(?:我|你|我们|业主)"
@@ -64,7 +70,7 @@ def _read(folded: str) -> Crisis | None:
     if (
         found is None
         or found.kind != CRISIS
-        or found.score < required(Reading(folded))
+        or found.score < max(_READS, required(Reading(folded)))
         or words.FIGURATIVE.search(folded)
         or _BETTER.search(folded)
     ):
@@ -111,6 +117,8 @@ def _hinted(folded: str) -> Crisis | None:
     hints = list(_hints(folded))
     if not hints or _BETTER.search(folded) or words.FIGURATIVE.search(folded):
         return None
+    if len(folded) <= _SHORT and unlike(folded, _NO_HINT):
+        return None
     enough = len(folded) <= _SHORT or len({found[0] for found in hints}) > 1
     return Crisis(hints[0].span(), "crisis.indirect", explicit=False) if enough else None
 
@@ -121,8 +129,10 @@ def _despair(folded: str) -> Crisis | None:
     if not heavy:
         return None
     light = {found for found, _, _ in _LIGHT.find_matches_as_indexes(folded)}
-    enough = _ENOUGH - (len(folded) <= _BRIEF) - (len(folded) <= _TERSE)
-    if 3 * len({found for found, _, _ in heavy}) + len(light) < enough or _against(folded):
+    strokes = {_STROKES[found] for found, _, _ in heavy}
+    weak = strokes & _WEAK
+    enough = _ENOUGH - (len(folded) <= _BRIEF) - (len(folded) <= _TERSE and strokes != weak)
+    if 3 * len(strokes) - len(weak) + len(light) < enough or unlike(folded, _NO_DESPAIR) or _against(folded):
         return None
     return Crisis((heavy[0][1], heavy[-1][2]), "crisis.despair", explicit=False)
 

@@ -8,10 +8,11 @@ which service it is where they disagree, and keeps quiet what reads like nothing
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import cast
 
 from normalizer import emergency_signs as signs
-from normalizer.emergency_model import THRESHOLD, Danger, danger, passage, score
+from normalizer.emergency_model import THRESHOLD, Danger, danger, passage, unlike
 from normalizer.emergency_rules import HARD, LETTER, SOFT, Alarm, cried, ruled, scene
 from normalizer.model import EmergencyLine
 from normalizer.sentences import Reading, fold
@@ -20,6 +21,12 @@ __all__ = ["Alarm", "alarm", "required"]
 
 #: What a rule finds is none where a short message reads so little like danger, and nobody cries for help.
 _UNLIKE = -1.5
+#: The pieces of a chat, and cries, of fewer characters: the model alone says nothing of them, and doubts only clues, no event named.
+_PIECE = 12
+#: Short messages, of fewer characters, and how much they must read like danger: most of a chat's are ordinary.
+_BRIEF, _BRIEFLY = 18, 1.2
+#: Characters from which on a message is as long as a letter: what is feared or past in it counts as denied.
+_LONG = 100
 #: How much a message must read like danger that speaks of a grievance besides, and of what is past or feared, that denies it,
 #: and that is in English, of which little was learned.
 _ASKING, _DESPITE, _DENIED, _FOREIGN = 0.8, 1.2, 4.0, 1.5
@@ -37,22 +44,28 @@ def alarm(text: str) -> Alarm | None:
     found = ruled(reading)
     if len(reading.text) > LETTER:
         return found or _in_letter(reading.text)
+    if found is None and signs.ONLY_CRY.fullmatch(reading.text):
+        return Alarm("110", "crime", (0, len(reading.text)), "emergency.crime.cry")
     if found is None:
         read = danger(reading.text)
         return _read(read) if read and read.score >= required(reading) else None
-    if score(reading.text) <= _UNLIKE and not reading.has(signs.CRY):
+    doubted = len(reading.text) >= _PIECE or found.rule.endswith(".scene")
+    if doubted and unlike(reading.text, _UNLIKE) and not reading.has(signs.CRY):
         return None
     return found if reading.text.isascii() else _settled(found, danger(reading.text))
 
 
 def required(reading: Reading) -> float:
-    """How much a message must read like danger that no rule finds: more where it speaks of the past, of fears, of a grievance."""
+    """How much a message must read like danger that no rule finds: more where it is short, speaks of the past, of a grievance."""
+    if len(reading.text) < _PIECE:
+        return inf
     if reading.has(signs.DENIES):
         return _DENIED
     if any(reading.has(sign) for sign in (*HARD, signs.NOTHING)):
-        return _DESPITE
+        return _DENIED if len(reading.text) > _LONG else _DESPITE
+    plain = _BRIEFLY if len(reading.text) < _BRIEF else THRESHOLD
     asks = any(reading.has(sign) for sign in SOFT)
-    return _FOREIGN if reading.text.isascii() else _ASKING if asks else THRESHOLD
+    return _FOREIGN if reading.text.isascii() else max(plain, _ASKING) if asks else plain
 
 
 def _read(read: Danger) -> Alarm | None:

@@ -26,7 +26,7 @@ LINE_BITS, LINE_SHIFT = 15, 2
 #: N-grams that the shortest message counts as: one strong word alone proves little.
 FLOOR = 30
 #: From here on a message reads like danger.
-THRESHOLD = -0.5
+THRESHOLD = 0.25
 #: How much a passage of a letter must, of so many sentences at the most, of so many characters at least.
 _PASSAGE, _TOGETHER, _LEAST = 2.0, 3, 24
 _SENTENCES = re.compile("[。！？!?；;\n]+")
@@ -79,6 +79,11 @@ def score(folded: str) -> float:
     grams = np.concatenate(hashes(folded))
     found = float(learned.danger.take(grams).sum(dtype=np.int32)) * learned.steps[0]
     return float(found / max(len(grams), FLOOR) ** 0.5 + learned.bias)
+
+
+def unlike(folded: str, bound: float) -> bool:
+    """Whether a text reads so little like danger; without a model none does."""
+    return weights() is not None and score(folded) <= bound
 
 
 @lru_cache(maxsize=8)

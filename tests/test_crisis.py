@@ -28,6 +28,9 @@ DATA = Path(__file__).parent / "data" / "emergency"
         "实在是没有活路了，我要以死证明清白",
         "I want to kill myself",
         "我要跳樓，沒人理我",
+        "活不下去了",
+        "药我数好了，够了",
+        "刀在手里，割下去只要一下",
     ],
 )
 def test_what_is_said_outright_is_explicit(text: str) -> None:
@@ -64,6 +67,11 @@ def test_hints_are_found_in_short_messages(text: str) -> None:
         pytest.param("企业熬不下去了，希望减免房租", id="firm"),
         pytest.param("以前得抑郁症的时候想过自杀，现在好了，想问残疾证怎么办", id="better"),
         pytest.param("鱼塘里的鱼都不想活了，水太脏", id="fish"),
+        pytest.param("我不想活在噪音里", id="living in noise"),
+        pytest.param("我走了两个窗口都说不归他们管", id="walked"),
+        pytest.param("我先走了，再见", id="goodbye"),
+        pytest.param("我要睡了，明天早上再联系我", id="going to bed"),
+        pytest.param("我想死心塌地在这城市落户", id="devoted"),
         pytest.param("", id="empty"),
     ],
 )

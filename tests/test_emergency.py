@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from normalizer.clean import clean
+from normalizer.crisis import crisis
 from normalizer.emergency import alarm
 from normalizer.emergency_model import THRESHOLD, score
 from normalizer.emergency_words import EVENTS
@@ -119,6 +120,58 @@ def test_our_own_messages_are_recognised() -> None:
     assert all(total[line] >= 200 for line in LINES) and total["0"] >= 700
     assert all(right[line] / total[line] >= 0.95 for line in LINES)
     assert right["0"] / total["0"] >= 0.98
+
+
+def test_everyday_pieces_of_a_chat_are_left_alone() -> None:
+    """None of those that the model learned from, and of those kept apart next to none."""
+    total, flagged = Counter[str](), list[tuple[str, str]]()
+    with (DATA / "everyday.csv").open(encoding="utf-8", newline="") as rows:
+        for row in csv.DictReader(rows):
+            text = clean(row["text"])
+            total[row["part"]] += 1
+            if alarm(text) or crisis(text):
+                flagged.append((row["part"], text))
+    assert total["trained"] >= 1_500 and total["kept"] >= 750
+    assert [text for part, text in flagged if part == "trained"] == []
+    assert len(flagged) <= 0.005 * total["kept"], flagged
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "着火了",
+        "救命",
+        "救命啊！",
+        "触电了",
+        "煤气泄漏",
+        "孩子掉河里了",
+        "打架了",
+        "塌了",
+        "撞车了",
+        "我爸晕倒了",
+        "进贼了",
+        "家暴",
+    ],
+)
+def test_the_tersest_cries_are_found_by_rule(text: str) -> None:
+    assert alarm(text) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "刚才忘了说",
+        "我在家",
+        "我怀孕了",
+        "我在地铁上丢了一把伞",
+        "倒了一棵小树，挡住人行道了",
+        "煤气灶打不着火",
+        "掉了",
+        "救命，这表怎么填",
+    ],
+)
+def test_the_tersest_ordinary_pieces_are_none(text: str) -> None:
+    assert alarm(text) is None and crisis(text) is None
 
 
 def test_short_messages_that_no_rule_knows_are_read() -> None:
