@@ -19,7 +19,7 @@ from gateway.demo.secrets import make_secrets
 from gateway.loading import load_config
 from store.store import Store
 from tests.faults.load import Letter
-from tests.faults.world import Core, World
+from tests.faults.world import SETTLE_SECONDS, Core, World
 from tests.faults.zygote import Zygote
 
 NODES = 4
@@ -136,7 +136,7 @@ class Cluster:
         """The store, to read."""
         return self.worlds[0].store()
 
-    async def settled(self, seconds: float = 60) -> float:
+    async def settled(self, seconds: float = SETTLE_SECONDS) -> float:
         """Return the seconds until nothing is pending and the core has every event."""
         return await self.worlds[min(self.up)].settled(seconds)
 

@@ -14,6 +14,7 @@ from tests.faults.cluster import BotApi, Cluster, clustered
 from tests.faults.conftest import FULL
 from tests.faults.ledger import examine, in_effect, result
 from tests.faults.load import Load
+from tests.faults.world import SETTLE_SECONDS
 from tests.faults.zygote import Zygote
 from tests.postgres import Server
 
@@ -38,7 +39,9 @@ async def _reach_the_core(cluster: Cluster, numbers: set[int]) -> float:
     """Seconds until the core has these letters."""
     began = time.monotonic()
     while missing := numbers - set(in_effect(cluster.core.events.values(), _Silent())):
-        assert time.monotonic() - began < 60, f"{len(missing)} letters do not reach the core: {await cluster.told()}"
+        assert time.monotonic() - began < SETTLE_SECONDS, (
+            f"{len(missing)} letters do not reach the core: {await cluster.told()}"
+        )
         await asyncio.sleep(0.2)
     return time.monotonic() - began
 
