@@ -42,7 +42,7 @@ _UNDER_PROVINCE = "90"
 _HINTS = (*PROCEDURES, *SUBJECTS)
 _TRIGGERS = tuple(dict.fromkeys(word for hint in _HINTS for word in (*hint.triggers, *sorted(hint.gates))))
 _HINTS_OF = {word: [number for number, hint in enumerate(_HINTS) if word in hint.triggers] for word in _TRIGGERS}
-_FINDER = AhoCorasick(_TRIGGERS, implementation=Implementation.DFA)
+_FINDER = AhoCorasick(_TRIGGERS, implementation=Implementation.ContiguousNFA)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def _words() -> tuple[AhoCorasick, list[str]]:
         "obscene": OBSCENE,
     }
     found = {word: name for name, words in lists.items() for word in spellings(words)}
-    return AhoCorasick(list(found), matchkind=MatchKind.Standard, implementation=Implementation.DFA), list(
+    return AhoCorasick(list(found), matchkind=MatchKind.Standard, implementation=Implementation.ContiguousNFA), list(
         found.values()
     )
 

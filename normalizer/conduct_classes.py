@@ -90,7 +90,7 @@ def _finder() -> tuple[AhoCorasick, list[int]]:
     words = {word: numbers[name] for name, spelt in _ABUSE.items() for word in spellings(spelt)}
     words |= {word: numbers[name] for name, spelt in CLASSES.items() for word in spellings(spelt) if word not in words}
     words |= {word: -1 for word in spellings(OF_NOTHING) if word not in words}
-    finder = AhoCorasick(list(words), matchkind=MatchKind.LeftmostLongest, implementation=Implementation.DFA)
+    finder = AhoCorasick(list(words), matchkind=MatchKind.LeftmostLongest, implementation=Implementation.ContiguousNFA)
     return finder, list(words.values())
 
 

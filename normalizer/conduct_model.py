@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -83,8 +83,9 @@ def weights() -> Weights | None:
         return Weights(stored["weights"], float(stored["step"]), float(stored["bias"]))
 
 
+@lru_cache(maxsize=4)
 def hashes(text: str) -> list[Signs]:
-    """Of each character, pair and triple its hash, by the place where it begins."""
+    """Of each character, pair and triple its hash, by the place where it begins; several models read the same text."""
     signs = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     one = signs * _MIX[0]
     two = (one[:-1] ^ signs[1:]) * _MIX[1]

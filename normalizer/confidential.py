@@ -17,7 +17,7 @@ _READ = 4_000
 _BEFORE = 16
 #: Characters around a word in which a denial makes it worth a look, and which are then looked at.
 _NEAR, _AROUND = 16, 36
-_FINDER = AhoCorasick((*words.SURE, *words.PERHAPS), implementation=Implementation.DFA)
+_FINDER = AhoCorasick((*words.SURE, *words.PERHAPS), implementation=Implementation.ContiguousNFA)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ _LAST_CLAUSE = re.compile("[，,：:]")
 _ANCHORS = sorted({anchor for event in EVENTS for anchor in event.anchors})
 _KINDS = tuple(tuple(kind for kind, event in enumerate(EVENTS) if anchor in event.anchors) for anchor in _ANCHORS)
 #: The anchors, and behind them the words of which one stands in every cry for help.
-_FINDER = AhoCorasick([*_ANCHORS, *signs.CRY_ANCHORS.split()], implementation=Implementation.DFA)
+_FINDER = AhoCorasick([*_ANCHORS, *signs.CRY_ANCHORS.split()], implementation=Implementation.ContiguousNFA)
 
 
 #: The thing itself, not only what comes of it, which comes so much later in the order of kinds.

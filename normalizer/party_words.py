@@ -96,7 +96,7 @@ LEXICON = [
     *(word for word in dict.fromkeys(KEPT) if word not in ENDS and word not in STOPS),
     *ENDS,
 ]
-AUTOMATON = AhoCorasick(LEXICON, matchkind=MatchKind.LeftmostLongest, implementation=Implementation.DFA)
+AUTOMATON = AhoCorasick(LEXICON, matchkind=MatchKind.LeftmostLongest, implementation=Implementation.ContiguousNFA)
 #: The first words are those that a name begins behind, the last those that it ends with.
 STOPS_TO = len({*STOPS, " "} - {*ENDS})
 ENDS_FROM = len(LEXICON) - len(ENDS)
