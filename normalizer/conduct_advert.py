@@ -6,14 +6,13 @@ Learned by bench/train_offers.py from messages of our own; it adds to the words 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from normalizer.conduct_model import hashes
+from normalizer.conduct_model import Weights, hashes, loaded
 
 WEIGHTS = Path(__file__).parent / "data" / "offers.npz"
 #: A text of fewer characters counts as one of so many.
@@ -21,23 +20,10 @@ LEAST = 12
 _FIGURE = re.compile("[0-9*]")
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """What was learned."""
-
-    #: Of each hash of an n-gram, in steps.
-    grams: NDArray[np.int8]
-    step: float
-    bias: float
-
-
 @cache
 def weights() -> Weights | None:
     """What was learned; None: there is no model."""
-    if not WEIGHTS.is_file():
-        return None
-    with np.load(WEIGHTS) as stored:
-        return Weights(stored["grams"], float(stored["step"]), float(stored["bias"]))
+    return loaded(WEIGHTS, "grams")
 
 
 def grams(text: str) -> NDArray[np.int64]:
@@ -50,5 +36,5 @@ def advertised(text: str) -> float:
     learned = weights()
     if learned is None or not text:
         return 0.0
-    summed = float(learned.grams.take(grams(text)).sum(dtype=np.int64))
+    summed = float(learned.steps.take(grams(text)).sum(dtype=np.int64))
     return learned.step * summed / float(np.sqrt(3 * max(len(text), LEAST))) + learned.bias

@@ -77,10 +77,15 @@ class Weights:
 @cache
 def weights() -> Weights | None:
     """What was learned; None: there is no model."""
-    if not WEIGHTS.is_file():
+    return loaded(WEIGHTS, "weights")
+
+
+def loaded(path: Path, name: str) -> Weights | None:
+    """What was learned and stands in a file under this name; None: there is no such file."""
+    if not path.is_file():
         return None
-    with np.load(WEIGHTS) as stored:
-        return Weights(stored["weights"], float(stored["step"]), float(stored["bias"]))
+    with np.load(path) as stored:
+        return Weights(stored[name], float(stored["step"]), float(stored["bias"]))
 
 
 @lru_cache(maxsize=4)

@@ -187,7 +187,7 @@ def test_our_own_texts_reach_what_was_asked(monkeypatch: pytest.MonkeyPatch) -> 
     found = quality.measure(WEIFANG, CITY)
     for half, counts in found.grounds.items():
         whole = quality.total_of(counts.values())
-        assert whole.precision >= 0.95 and whole.recall >= 0.9, (half, whole)
+        assert whole.precision >= (0.97 if half == "1" else 0.95) and whole.recall >= 0.9, (half, whole)
     assert all(platforms.recall >= 0.9 for platforms in found.platforms.values())
     quality.show(found, Console(quiet=True))
 

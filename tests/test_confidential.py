@@ -137,7 +137,8 @@ def test_our_own_texts_reach_what_was_asked() -> None:
     for half in (*quality.HALVES, *quality.ROUNDS):
         asked, one = quality._requests(half), quality._masking(half)
         assert asked.precision >= 0.98 and asked.recall >= 0.95, (half, asked)
-        assert one.leaked <= 0.02 * one.identity and one.masked <= 0.05 * one.others, (half, one)
+        most = 0.03 if half in quality.HALVES else 0.05  # what a round marks as his, edges included, is less sure
+        assert one.leaked <= 0.02 * one.identity and one.masked <= most * one.others, (half, one)
 
 
 def test_the_sets_are_large_enough() -> None:
