@@ -14,11 +14,11 @@ from functools import partial
 from uuid import UUID
 
 import structlog
-from aiolimiter import AsyncLimiter
 
 from gateway.breaker import URGENT_SECONDS, Breaker
 from gateway.clock import Clock
 from gateway.metrics import Metrics
+from gateway.pace import Pace
 from gateway.rounds import Rounds
 from gateway.sinks import Delivered, Park, Pause, Result, Retry, Sink
 from store.outbox import Outbox
@@ -63,8 +63,7 @@ class Handoff(Rounds):
         self._name, self._outbox, self._sink = name, outbox, sink
         self._clock, self._metrics, self._jitter = clock, metrics, jitter
         self._breaker = Breaker(elapsed, jitter)
-        burst = max(1.0, events_per_second * SLICE_SECONDS)
-        self._rate = AsyncLimiter(burst, burst / events_per_second)
+        self._pace = Pace(events_per_second, SLICE_SECONDS)
         self._most = int(min(TAKEN, max(2, events_per_second * AHEAD_SECONDS)))
         self._places = asyncio.Semaphore(AT_ONCE)
         self._urgent: set[UUID] = set()
@@ -109,8 +108,7 @@ class Handoff(Rounds):
     async def _hand_over(self, event: DueEvent, *, trying: bool) -> None:
         """Should it not be written down, it is sent again: the core knows it by its id."""
         try:
-            async with self._places:
-                await self._rate.acquire()
+            async with self._places, self._pace:
                 if not self._outbox.lead.held or not (trying or self._breaker.closed):
                     return  # lost meanwhile, the lead or the sink: this one was not sent, and goes on waiting
                 result = await self._deliver(event)

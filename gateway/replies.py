@@ -12,13 +12,13 @@ from functools import partial
 from uuid import UUID
 
 import structlog
-from aiolimiter import AsyncLimiter
 
 from channels.base import AnyChannel, State
 from channels.errors import NotSent, Uncertain, Undeliverable
 from gateway.clock import Clock
 from gateway.config import Config
 from gateway.metrics import Metrics
+from gateway.pace import Pace
 from gateway.rounds import Rounds
 from gateway.texts import LABELS, language_of, neutral, written
 from normalizer.model import Assurance, ContactType, HotlineMatter
@@ -67,7 +67,7 @@ class Replies(Rounds):
         super().__init__(IDLE_SECONDS)
         self._channel, self._box, self._state = channel, box, state
         self._clock, self._metrics, self._first = clock, metrics, first_seconds
-        self._rate = AsyncLimiter(PER_SECOND, 1)
+        self._pace = Pace(PER_SECOND)
 
     async def _start(self) -> int:
         places = AT_ONCE - len(self._under_way)
@@ -84,7 +84,7 @@ class Replies(Rounds):
         return len(due)
 
     async def _send_in_turn(self, reply: DueReply) -> None:
-        async with self._rate:
+        async with self._pace:
             await self._send(reply)
 
     async def _send(self, reply: DueReply) -> None:
