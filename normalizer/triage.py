@@ -86,13 +86,17 @@ def triage(words: Words, rules: Rules, received_at: datetime) -> Triage:
     """Read a message by the city's rules. Pure and total."""
     found = dict[str, object]()
     evidence = list[Evidence]()
-    reads = (_kind, _danger, partial(_whereabouts, received_at=received_at), _party, _conduct, _several)
+    reads = (_kind, _danger, partial(_whereabouts, received_at=received_at), _party, _several)
     for read in reads:
         values, why = read(words, rules)
         found |= values
         evidence += why
     kind, place = found["kind"], found["place"]
-    for values, why in (_admissible(words, rules, place), _unnamed(words, rules, kind)):  # type: ignore[arg-type]  # as they were found
+    for values, why in (
+        _conduct(words, in_crisis=bool(found.get("crisis"))),
+        _admissible(words, rules, place),  # type: ignore[arg-type]  # as they were found
+        _unnamed(words, rules, kind),  # type: ignore[arg-type]  # as they were found
+    ):
         found |= values
         evidence += why
     owed = due(rules.profile, kind, found["linked_platform"], received_at, rules.zone, national_holidays())  # type: ignore[arg-type]  # as they were found
@@ -177,8 +181,12 @@ def _party(words: Words, _: Rules) -> Read:
     return told, why
 
 
-def _conduct(words: Words, _: Rules) -> Read:
+def _conduct(words: Words, *, in_crisis: bool) -> Read:
+    """Signs of abuse; of whoever may harm himself only what words of abuse show, for despair as a whole reads like anger."""
     signs = [sign for sign in said(words.text) if sign.score >= COUNTS]
+    if in_crisis:
+        shown = {sign.kind for sign in signs if sign.rule != "conduct.staff"}
+        signs = [sign for sign in signs if sign.kind in shown]
     flags = tuple(_flag(words.text, sign) for sign in signs)
     return {"flags": flags}, [words.why("conduct.flags", sign.rule, sign.span) for sign in signs]
 

@@ -427,11 +427,11 @@ def test_no_text_takes_long(piece: str) -> None:
     """Nested repetitions would: a second for sixty characters."""
     import time  # noqa: PLC0415 - only here
 
-    began = time.perf_counter()
+    began = time.process_time()
     for number in (SHORT // len(piece), 600 // len(piece)):
         read_cues(piece * number + "。x")
         read_cues(piece * number)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 # -- A telephone number of his own -------------------------------------------------------------------------------------

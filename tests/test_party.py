@@ -45,6 +45,7 @@ def test_the_body_complained_of_or_asked_about_is_the_target(text: str, name: st
         pytest.param("翠湖小区对面的光明小学门口堵车", id="only a place"),
         pytest.param("12345热线没人接", id="the hotline"),
         pytest.param("支持政府工作", id="government in general"),
+        pytest.param("外地孩子在市中区上小学要什么材料", id="going to school"),
         pytest.param("您好，尊敬的市教育局，孩子被打了", id="only the addressee"),
         pytest.param("老百姓相信政府没有错", id="no government by name"),
         pytest.param("", id="empty"),

@@ -107,6 +107,17 @@ def test_what_is_said_to_staff_is_a_flag_with_its_words() -> None:
     assert found.flags and found.flags[0].kind in {"threat", "insult"} and found.flags[0].evidence
 
 
+@pytest.mark.parametrize("text", ["我明天要去跳黄河，谁也别拦我", "你们别找我了，我已经站在跨江大桥的栏杆外面了"])
+def test_whoever_may_harm_himself_is_no_abuser_because_of_how_it_sounds(text: str) -> None:
+    found = read(text)
+    assert (found.crisis, found.flags) == (True, ())
+
+
+def test_a_threat_in_so_many_words_is_one_of_whoever_may_harm_himself_too() -> None:
+    found = read("我不活了，拉着你们一起死")
+    assert found.crisis and {flag.kind for flag in found.flags} == {"threat"}
+
+
 def test_harsh_words_about_a_grievance_are_none() -> None:
     assert read("物业太黑心了，不作为，垃圾公司，管都不管！").flags == ()
 

@@ -44,6 +44,10 @@ def test_the_most_specific_address_is_the_place(text: str, place: str, rule: str
         pytest.param("K56路公交车甩站", id="bus route"),
         pytest.param("济南市什么时候供暖", id="city alone"),
         pytest.param("3月9号交的钱，工号1024号", id="dates and staff numbers"),
+        pytest.param("司机不走导航绕路还多收钱", id="a detour"),
+        pytest.param("昨晚在阳台站了一个小时", id="stood somewhere"),
+        pytest.param("附近没有5G基站", id="a mast"),
+        pytest.param("接线员003号说会回电话", id="an operator's number"),
         pytest.param("", id="empty"),
     ],
 )

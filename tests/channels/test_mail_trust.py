@@ -133,6 +133,6 @@ def test_any_header_is_read_without_fail(value: str) -> None:
 
 def test_hostile_headers_take_no_time() -> None:
     for odd in ("(" * 100_000, '"' * 99_999, "\\" * 100_000, "a.b=" * 25_000, ";" * 100_000, "dkim=pass " * 10_000):
-        started = time.perf_counter()
+        started = time.process_time()
         trust(mail(ar(odd)), CITIZEN, OURS, {}, NOW)
-        assert time.perf_counter() - started < 0.5
+        assert time.process_time() - started < 0.5
