@@ -208,8 +208,8 @@ def _minute(match: re.Match[str], prefix: str) -> int | None:
 def _date(match: re.Match[str], clock: _Clock) -> When | None:
     """A date of the calendar: of a year that is told, or the latest past."""
     today = clock.now.date()
-    month = match["m1"] or match["m2"] or match["m3"]
-    day = match["d1"] or match["d2"] or match["d3"] or match["d4"] or match["d5"]
+    month = match["m1"] or match["m2"] or match["m3"] or match["m4"]
+    day = match["d1"] or match["d2"] or match["d3"] or match["d4"] or match["d5"] or match["d6"]
     precision: Precision = "day" if day else "month"
     if month:
         year = _year(match["year"], today) if match["year"] else today.year

@@ -34,6 +34,8 @@ _WRITTEN = datetime(2026, 11, 26, 16, 20, tzinfo=_CITY)
         pytest.param("上个月涨价", "2026-10-01 00:00", "month", id="last month"),
         pytest.param("从去年10月起没发工资", "2025-10-01 00:00", "month", id="month of last year"),
         pytest.param("刚才撞车了", "2026-11-26 16:20", "minute", id="just now"),
+        pytest.param("刚才10分钟前灯灭了", "2026-11-26 16:10", "minute", id="just now, ten minutes ago"),
+        pytest.param("11.20日下午3点半停电", "2026-11-20 15:30", "minute", id="a date with a point"),
         pytest.param("半小时前有人翻墙", "2026-11-26 15:50", "minute", id="half an hour ago"),
         pytest.param("一个半小时前", "2026-11-26 14:50", "hour", id="an hour and a half ago"),
         pytest.param("今天3点在路口被撞", "2026-11-26 15:00", "hour", id="three o'clock is in the afternoon"),
