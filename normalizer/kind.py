@@ -47,7 +47,7 @@ ASKING = frozenset(
     }
 )
 #: A question in fewer characters is a greeting: 在吗？ 有人吗？
-_LEAST = 8
+_LEAST = 6
 #: What has so many different signs tells something.
 _LEAST_SIGNS = 11
 _NAMES = tuple(GROUPS)
@@ -101,8 +101,16 @@ _ASKS_TO_REPORT = re.compile(
     "(?:向谁|找谁|哪个|哪些|哪里|哪儿|去哪|怎么|怎样|如何|咋)[^。！!？?\n]{0,8}(?:举报|投诉)"
     "|(?:举报|投诉)[^。！!？?\n]{0,16}?(?:哪个|哪里|什么材料|哪些|奖励|流程|渠道|几天|几个工作日|多久|怎么|如何|能否匿名)"
 )
+#: A short message that begins with thanks and goes on to nothing else.
+_THANKS = re.compile(
+    "(?:真心|衷心|特别|非常|十分|在此|真的?|太){0,2}(?:感谢|谢谢|表扬|点赞|夸夸?)(?!信|过|一下吧)(?=[^\\W\\d_]{3})"
+    "(?!.*(?:[?？吗呢]|但|可是|不过|希望|请|麻烦|能不能|能否|什么|怎么|为什么|却|还是没|投诉|举报|建议|咨询))",
+    re.DOTALL,
+)
 _SHORT_TEXT = 90
-_ENDS_ASKING = re.compile(r"(?:[?？吗呢么]|[^\W\d_]{2}(?:不|没|没有|没得)[嘛呀啊哈哦]?)\W{0,4}$")
+_ENDS_ASKING = re.compile(
+    r"(?:[?？吗呢么]|[^\W\d_]{2}(?:不|没|没有|没得)[嘛呀啊哈哦]?|是?多少(?:钱|元)?|是?什么|哪里|哪儿|哪个|[几多]久|几[天号点])\W{0,4}$"
+)
 _ABOUT = re.compile(r"\W{0,2}(?:关于|对|就)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -218,10 +226,12 @@ def title_word(title: str) -> MatterKind | None:
 
 
 def _text_word(text: str) -> tuple[MatterKind, tuple[int, int]] | None:
-    """The kind that the text calls itself in its first words, and where; a short one that asks how to report only asks."""
-    asks = _ASKS_TO_REPORT.search(text) if len(text) <= _SHORT_TEXT else None
-    if asks:
-        return MatterKind.CONSULTATION, asks.span()
+    """The kind that the text calls itself in its first words, and where; a short one may ask how to report, or only thank."""
+    if len(text) <= _SHORT_TEXT:
+        if asks := _ASKS_TO_REPORT.search(text):
+            return MatterKind.CONSULTATION, asks.span()
+        if thanks := _THANKS.match(text):
+            return MatterKind.PRAISE, thanks.span()
     found = _TEXT_STARTS.search(text[:_TEXT_HEAD])
     if found is None:
         return None
