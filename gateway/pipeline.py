@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 #: Waits before the second and third try, seconds.
 RETRY_SECONDS = (1.0, 5.0)
 #: Work under way at once, work that has failed before, and envelopes held in memory (25 MiB each at most).
-CLAIM, SUSPECTS, OPEN = 64, 2, 8
+CLAIM, SUSPECTS, OPEN = 16, 2, 8
 #: How often the queue is looked at when nobody rings, seconds; and how long after a ring, so that what rings together is
 #: claimed together: a claim costs as much for one as for thirty.
 IDLE_SECONDS, LINGER_SECONDS = 0.5, 0.01

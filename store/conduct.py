@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
 
 from normalizer.clean import single_line
 from normalizer.heard import Heard, Judged, Recent
@@ -140,10 +140,12 @@ def _repeats(connection: Connection, person: Person, kept: KeptMessage) -> int:
     return connection.execute(select(func.count()).select_from(joined).where(*again)).scalar_one()
 
 
+_BESIDE = select(WORK.c.sequence).where(WORK.c.lane == bindparam("lane")).limit(BEFORE_DANGER + 1)
+
+
 def _held(connection: Connection, lanes: Lanes) -> int:
     """Messages of the sender that are held, or wait behind one that is; a few more than matter."""
-    beside = select(WORK.c.sequence).where(WORK.c.lane == lanes.beside).limit(BEFORE_DANGER + 1)
-    return len(connection.execute(beside).all())
+    return len(connection.execute(_BESIDE, {"lane": lanes.beside}).all())
 
 
 def _over(connection: Connection, message_id: UUID) -> bool:

@@ -15,11 +15,13 @@ from store.past import document_of
 from store.tables import MATTERS
 from store.values import Filing
 
+_NEW = insert(MATTERS)
+
 
 def insert_matter(connection: Connection, matter: HotlineMatter, caller_id: UUID, at: datetime) -> None:
     """A new matter. The document names the person; the row, for ever, the caller who wrote."""
     connection.execute(
-        insert(MATTERS),
+        _NEW,
         {
             "id": matter.matter_id,
             "tracking_code": matter.tracking_code,

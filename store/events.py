@@ -43,6 +43,9 @@ class Sender:
             raise Superseded(f"sink {self.sink}")
 
 
+_OWED = insert(EVENTS)
+
+
 def lead_name(sink: str) -> str:
     """The name of the lead over a sink."""
     return f"sink:{sink}"
@@ -72,7 +75,7 @@ def owe_event(connection: Connection, message_id: UUID, filing: Filing, sinks: C
         "put_off_at": at,
     }
     behind = _behind(connection, matter) if matter.revision > 1 else set()
-    connection.execute(insert(EVENTS), [event | {"sink": sink, "waits": sink in behind} for sink in sinks])
+    connection.execute(_OWED, [event | {"sink": sink, "waits": sink in behind} for sink in sinks])
     if behind:  # what stands before an urgent event must not hold it up: neither its rank nor a long back-off
         open_ = (EVENTS.c.matter_id == matter.matter_id, EVENTS.c.state != "delivered")
         soon = case((EVENTS.c.not_before > at, at), else_=EVENTS.c.not_before)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from normalizer.model import (
     Act,
@@ -59,6 +59,9 @@ class Desk:
     identifies: bool = False
 
 
+_SETTLES = update(MESSAGES).where(MESSAGES.c.id == bindparam("message"))
+
+
 def file_matter(
     connection: Connection, desk: Desk, work: Work, reading: Reading, decide: Decide, at: datetime
 ) -> Filing:
@@ -73,6 +76,7 @@ def file_matter(
     filing = decide(person.id, past, lambda matter_id: own_matter(connection, matter_id, person, past))
     filing = judged(connection, desk.keyring, work, reading, person, past, filing, at)
     settled = {
+        "message": kept.id,
         "caller_id": person.caller_id,
         "matter_id": filing.verdict.matter_id or (filing.matter and filing.matter.matter_id),
         "outcome": filing.verdict.outcome,
@@ -80,7 +84,7 @@ def file_matter(
         "settled_at": at,
         "words_mark": words_mark(desk.keyring, kept.message),
     }
-    connection.execute(update(MESSAGES).where(MESSAGES.c.id == kept.id).values(settled))
+    connection.execute(_SETTLES, settled)
     if filing.event_type is not None:
         _write_matter(connection, desk, kept, filing, person, at)
     queue_media(connection, kept.channel, kept.id, filing.media, at)

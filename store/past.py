@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, func, or_, select
 
 from normalizer.fingerprint import Fingerprint
 from normalizer.model import (
@@ -37,6 +37,25 @@ RECALLED = 50
 _STEPS = ("answered_at", "closed_at", "withdrawn_at", "evaluated_at", "asked", "asked_at", "asks")
 #: What is read of a matter for a verdict.
 MATTER_COLUMNS = (MATTERS.c.id, MATTERS.c.filed_at, MATTERS.c.tracking_code, *(MATTERS.c[name] for name in _STEPS))
+#: Asked for every message, so made once: what his callers have written since, their newest matters, and how many of
+#: theirs are as new, how many without a result.
+_CALLERS: BindParameter[Any] = bindparam("callers", expanding=True)
+_SINCE: BindParameter[datetime] = bindparam("since")
+_HEARD = select(func.count(), func.max(MESSAGES.c.received_at)).where(
+    MESSAGES.c.caller_id.in_(_CALLERS), MESSAGES.c.received_at >= _SINCE
+)
+_UNANSWERED = and_(*(MATTERS.c[name].is_(None) for name in ("answered_at", "closed_at", "withdrawn_at")))
+_COUNTED = (
+    select(func.count().filter(MATTERS.c.filed_at >= _SINCE), func.count().filter(_UNANSWERED))
+    .select_from(MATTERS)
+    .where(MATTERS.c.caller_id.in_(_CALLERS))
+)
+_NEWEST = (
+    select(*MATTER_COLUMNS)
+    .where(MATTERS.c.caller_id.in_(_CALLERS), MATTERS.c.filed_at >= _SINCE)
+    .order_by(MATTERS.c.filed_at.desc(), MATTERS.c.id.desc())
+    .limit(RECALLED)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +84,19 @@ def recall(connection: Connection, keyring: Keyring, reading: Reading, person: P
     """The person's past, under whichever of his contacts; his row is locked."""
     kept = reading.kept
     since = kept.received_at - HISTORY
-    heard = connection.execute(
-        select(func.count(), func.max(MESSAGES.c.received_at)).where(
-            MESSAGES.c.caller_id.in_(person.callers), MESSAGES.c.received_at >= since
-        )
-    ).one()
-    his = (MATTERS.c.caller_id.in_(person.callers), MATTERS.c.filed_at >= since)
-    newest = select(*MATTER_COLUMNS).where(*his).order_by(MATTERS.c.filed_at.desc(), MATTERS.c.id.desc())
+    his = {"callers": person.callers, "since": since}
+    heard = connection.execute(_HEARD, his).one()
     coded = select(*MATTER_COLUMNS).where(
         MATTERS.c.tracking_code.in_(reading.codes), MATTERS.c.caller_id.in_(person.callers)
     )
     thread = thread_of(connection, keyring, kept.message, person.callers)
-    recent, unanswered = connection.execute(_counted(MATTERS.c.caller_id.in_(person.callers), since)).one()
+    recent, unanswered = connection.execute(_COUNTED, his).one()
     return Past(
         caller_id=person.id,
         contacts_30d=heard[0],
         last_contact_at=heard[1],
         matters_30d=recent,
-        matters=tuple(past_matter(row) for row in connection.execute(newest.limit(RECALLED))),
+        matters=tuple(past_matter(row) for row in connection.execute(_NEWEST, his)),
         coded=tuple(past_matter(row) for row in connection.execute(coded)) if reading.codes else (),
         named=_named(connection, kept.message, person) or _threaded(connection, thread),
         handed_on=thread.matter_id if thread and not thread.own else None,
@@ -91,13 +105,6 @@ def recall(connection: Connection, keyring: Keyring, reading: Reading, person: P
         registered=_registered(connection, keyring, kept),
         open_matters=unanswered,
     )
-
-
-def _counted(his: ColumnElement[bool], since: datetime) -> Select[int, int]:
-    """How many matters are his since then, and how many without a result."""
-    unanswered = and_(*(MATTERS.c[name].is_(None) for name in ("answered_at", "closed_at", "withdrawn_at")))
-    counts = (func.count().filter(MATTERS.c.filed_at >= since), func.count().filter(unanswered))
-    return select(*counts).select_from(MATTERS).where(his)
 
 
 def past_matter(row: Row[Any]) -> PastMatter:

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, func, insert, or_, select, update
 
 from normalizer.ids import derived
 from normalizer.model import Assurance, Contact, ContactType, HotlineMatter, Message, Outcome, Verdict
@@ -32,6 +33,20 @@ SCOPED = frozenset({ContactType.APP, ContactType.WECHAT})
 RETOLD = timedelta(days=30)
 
 _PERSON = func.coalesce(CALLERS.c.person_id, CALLERS.c.id)
+#: Asked for every message, so made once.
+_THESE: BindParameter[Any] = bindparam("these", expanding=True)
+_OWNER = (
+    select(CALLERS.c.id, _PERSON.label("person"))
+    .join(CONTACTS, CONTACTS.c.caller_id == CALLERS.c.id)
+    .where(CONTACTS.c.mark == bindparam("mark"))
+)
+_LOCKED = select(CALLERS.c.id).where(CALLERS.c.id.in_(_THESE)).order_by(CALLERS.c.id).with_for_update()
+_WITH_THEM = (
+    select(CALLERS.c.id, _PERSON.label("person"))
+    .where(or_(CALLERS.c.id.in_(_THESE), CALLERS.c.person_id.in_(_THESE)))
+    .order_by(CALLERS.c.id)
+)
+_NEW_CALLER = insert(CALLERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +91,17 @@ def contact_mark(keyring: Keyring, contact: Contact, account: str) -> bytes:
 
 def sender_of(connection: Connection, mark: bytes, message: Message, at: datetime) -> tuple[UUID, UUID]:
     """The caller whose the sender's contact is, created when it is new, and who stands for him as far as is known."""
-    owner = select(CALLERS.c.id, _PERSON.label("person")).join(CONTACTS, CONTACTS.c.caller_id == CALLERS.c.id)
-    found = connection.execute(owner.where(CONTACTS.c.mark == mark)).one_or_none()
+    found = connection.execute(_OWNER, {"mark": mark}).one_or_none()
     if found is None:
         _create_caller(connection, mark, message.sender, at)
-        found = connection.execute(owner.where(CONTACTS.c.mark == mark)).one()
+        found = connection.execute(_OWNER, {"mark": mark}).one()
     return found.id, found.person
 
 
 def _create_caller(connection: Connection, mark: bytes, contact: Contact, at: datetime) -> None:
     """A caller for a contact not seen before. When another node was faster, its caller counts and ours goes."""
     fresh = uuid_utils.compat.uuid7()
-    connection.execute(insert(CALLERS), {"id": fresh, "created_at": at})
+    connection.execute(_NEW_CALLER, {"id": fresh, "created_at": at})
     row = {
         "mark": mark,
         "caller_id": fresh,
@@ -117,13 +131,11 @@ def persons_of(connection: Connection, callers: Collection[UUID]) -> dict[UUID, 
 
 def lock_persons(connection: Connection, known: Mapping[UUID, UUID]) -> dict[UUID, Person]:
     """Lock the persons that stand for these callers. Raise Superseded when somebody changed who is whom meanwhile."""
-    persons = sorted(set(known.values()))
-    connection.execute(select(CALLERS.c.id).where(CALLERS.c.id.in_(persons)).order_by(CALLERS.c.id).with_for_update())
+    persons = {"these": sorted(set(known.values()))}
+    connection.execute(_LOCKED, persons)
     # asked again: while we waited for the lock, he may have become another, or more
-    of_them = or_(CALLERS.c.id.in_(persons), CALLERS.c.person_id.in_(persons))
-    now = connection.execute(select(CALLERS.c.id, _PERSON.label("person")).where(of_them).order_by(CALLERS.c.id))
     groups: dict[UUID, list[UUID]] = {}
-    for row in now:
+    for row in connection.execute(_WITH_THEM, persons):
         groups.setdefault(row.person, []).append(row.id)
     for caller_id, person in known.items():
         if caller_id not in groups.get(person, ()):

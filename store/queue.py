@@ -7,17 +7,32 @@ seem to be its sender's: so his order is kept over all nodes, and nobody else wa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, Subquery, delete, exists, insert, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    Subquery,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from store.errors import Superseded
 from store.nodes import alive
-from store.shares import FRESH, free_for_all, free_rows
+from store.shares import FRESH, Queue
 from store.tables import SENDERS, TRANSITIONS, WORK
 from store.values import Stage, Work
 
@@ -25,6 +40,17 @@ from store.values import Stage, Work
 APART = timedelta(seconds=10)
 #: As the partial indexes say it.
 AGAIN = text("attempts > 0 AND NOT waits AND holder IS NULL")
+#: Asked or written for every message, so made once.
+_IDLE = WORK.c.sequence.not_in(bindparam("under_way", expanding=True))
+_LANE = select(SENDERS.c.messages).where(SENDERS.c.mark == bindparam("lane")).with_for_update()
+_FIRST_OF_LANE = (
+    select(WORK.c.sequence)
+    .where(WORK.c.lane == bindparam("of_lane"))
+    .order_by(WORK.c.arrival, WORK.c.sequence)
+    .limit(1)
+)
+_LET_GO = update(WORK).where(WORK.c.sequence == _FIRST_OF_LANE.scalar_subquery(), WORK.c.waits).values(waits=False)
+_STEP = insert(TRANSITIONS)
 
 
 def claim(
@@ -44,24 +70,31 @@ def claim(
     the rest of what it holds, it was given without hearing of it.
     """
     suspects = limit if suspects is None else suspects
-    idle = WORK.c.sequence.not_in(sorted(under_way))
-    held = select(WORK).where(WORK.c.holder == node_id, WORK.c.stage == stage, idle, alive(connection, node_id))
+    at = {"under_way": sorted(under_way), "now": now, "ahead": now + APART}
+    held = select(WORK).where(WORK.c.holder == node_id, WORK.c.stage == stage, _IDLE, alive(connection, node_id))
     # sorted here: asked for an order and a limit, PostgreSQL may walk a million rows of the queue to find these few
-    rows = sorted(connection.execute(held))[: limit + suspects]
+    rows = sorted(connection.execute(held, at))[: limit + suspects]
     failed = sum(row.attempts > 0 for row in rows)
     places = limit - len(rows) + failed
-    fresh = free_for_all(connection, _fresh(stage).where(idle), places, stage)
+    queue = Queue(connection, stage, _fresh(stage), at)
+    fresh = queue.for_all(places)
     free: list[Any] = []
-    for again in _again(stage, now):
-        free += free_rows(connection, again.where(idle), suspects - failed - len(free))
+    for again in _again(stage):
+        free += queue.rows(again, suspects - failed - len(free))
     if fresh + free and _hold(connection, node_id, [row.sequence for row in fresh + free]):
         rows = sorted(rows + free) + fresh
     return [Work(r.sequence, Stage(r.stage), r.subject, r.lane, r.attempts, r.apparent) for r in rows]
 
 
+@cache
 def _fresh(stage: Stage) -> Select[Any]:
-    found = select(WORK).where(WORK.c.stage == stage, FRESH).order_by(WORK.c.sequence)
+    found = _taken(select(WORK).where(WORK.c.stage == stage, FRESH, _IDLE).order_by(WORK.c.sequence))
     return found.where(~_unread_before()) if stage is Stage.DIGEST else found
+
+
+def _taken(query: Select[Any]) -> Select[Any]:
+    """So many that nobody holds; those that another node takes at this moment are passed over."""
+    return query.limit(bindparam("places", type_=Integer)).with_for_update(skip_locked=True)
 
 
 def _unread_before() -> ColumnElement[bool]:
@@ -93,12 +126,13 @@ def _first_unread() -> Subquery:
     return onward.order_by(first.c.channel, first.c.sequence).limit(1).correlate(WORK).subquery("unread")
 
 
-def _again(stage: Stage, now: datetime) -> Iterator[Select[Any]]:
-    failed = select(WORK).where(WORK.c.stage == stage, AGAIN)
-    yield failed.where(WORK.c.not_before <= now).order_by(WORK.c.not_before)
+@cache
+def _again(stage: Stage) -> tuple[Select[Any], ...]:
+    failed = _taken(select(WORK).where(WORK.c.stage == stage, AGAIN, _IDLE))
+    due = failed.where(WORK.c.not_before <= bindparam("now")).order_by(WORK.c.not_before)
     # a clock that has been put back must not hold up what was put off by it
-    back = failed.where(WORK.c.not_before > now, WORK.c.put_off_at > now + APART)
-    yield back.order_by(WORK.c.put_off_at)
+    back = failed.where(WORK.c.not_before > bindparam("now"), WORK.c.put_off_at > bindparam("ahead"))
+    return due, back.order_by(WORK.c.put_off_at)
 
 
 def _hold(connection: Connection, node_id: UUID, sequences: list[int]) -> bool:
@@ -127,9 +161,7 @@ def take(connection: Connection, node_id: UUID, work: Work) -> bool:
 
 def let_next_go(connection: Connection, lane: bytes) -> None:
     """The first of a lane waits for nobody; the lane is locked."""
-    first = select(WORK.c.sequence).where(WORK.c.lane == lane).order_by(WORK.c.arrival, WORK.c.sequence)
-    going = update(WORK).where(WORK.c.sequence == first.limit(1).scalar_subquery(), WORK.c.waits)
-    connection.execute(going.values(waits=False))
+    connection.execute(_LET_GO, {"of_lane": lane})
 
 
 def postpone(
@@ -154,7 +186,7 @@ def held_by(connection: Connection, node_id: UUID, work: Work) -> tuple[Any, ...
 
 def lock_lane(connection: Connection, lane: bytes) -> None:
     """Nobody else changes the lane until the commit."""
-    connection.execute(select(SENDERS.c.messages).where(SENDERS.c.mark == lane).with_for_update())
+    connection.execute(_LANE, {"lane": lane})
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,4 +255,4 @@ def record(
     """Write down a step in the life of an envelope or message; an operator's own words are sealed."""
     sealed = words.encode() if words is not None else None
     row = {"subject": subject, "step": step, "reason": reason, "words": sealed, "at": at}
-    connection.execute(insert(TRANSITIONS), row)
+    connection.execute(_STEP, row)
