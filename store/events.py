@@ -6,13 +6,28 @@ stays true until the commit.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, case, exists, insert, literal, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    bindparam,
+    case,
+    exists,
+    insert,
+    literal,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
 from normalizer.ids import derived
 from normalizer.model import HotlineMatter, Outcome, Urgency, Verdict
@@ -119,10 +134,10 @@ def due_events(
 ) -> list[DueEvent]:
     """Events whose time has come, the most urgent first, then the oldest; ``urgent``: only immediate ones."""
     found: list[Any] = []
-    for query in _due(sink, now, urgent=urgent):
-        taken = [*under_way, *(row.id for row in found)]
-        if len(found) < limit:
-            found += connection.execute(query.where(EVENTS.c.id.not_in(taken)).limit(limit - len(found)))
+    for query in _due(urgent=urgent):
+        if (places := limit - len(found)) > 0:
+            taken = [*under_way, *(row.id for row in found)]
+            found += connection.execute(query, {"sink": sink, "now": now, "taken": taken, "places": places})
     payloads = outward_payloads(connection, _payloads(connection, sink, [row.id for row in found]))
     return [
         DueEvent(
@@ -134,14 +149,18 @@ def due_events(
     ]
 
 
-def _due(sink: str, now: datetime, *, urgent: bool) -> Iterator[Select[Any]]:
+@cache
+def _due(*, urgent: bool) -> tuple[Select[Any], ...]:
+    """For a ``sink``, ``now``, so many ``places``, without what is ``taken``; made once, as it is asked at every ring."""
     columns = [column for column in EVENTS.columns if column is not EVENTS.c.payload]
-    for rank in (0,) if urgent else sorted(RANKS.values()):
-        ranked = (EVENTS.c.sink == sink, EVENTS.c.rank == rank, EVENTS.c.not_before <= now)
-        yield select(*columns).where(*ranked, GOING).order_by(EVENTS.c.not_before, EVENTS.c.id)
+    its = (EVENTS.c.sink == bindparam("sink"), GOING, EVENTS.c.id.not_in(bindparam("taken", expanding=True)))
+    all_its = select(*columns).where(*its).limit(bindparam("places", type_=Integer))
+    ranked = all_its.where(EVENTS.c.not_before <= bindparam("now")).order_by(EVENTS.c.not_before, EVENTS.c.id)
     # a clock that has been put back must not hold up what was put off by it
-    back = select(*columns).where(EVENTS.c.sink == sink, EVENTS.c.put_off_at > now, GOING)
-    yield (back.where(EVENTS.c.rank == 0) if urgent else back).order_by(EVENTS.c.put_off_at)
+    back = all_its.where(EVENTS.c.put_off_at > bindparam("now")).order_by(EVENTS.c.put_off_at)
+    if urgent:
+        return ranked.where(EVENTS.c.rank == 0), back.where(EVENTS.c.rank == 0)
+    return *(ranked.where(EVENTS.c.rank == rank) for rank in sorted(RANKS.values())), back
 
 
 def _payloads(connection: Connection, sink: str, ids: list[UUID]) -> dict[UUID, dict[str, Any]]:

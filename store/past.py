@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, func, or_, select
+from sqlalchemy import BindParameter, Connection, Integer, Row, and_, bindparam, func, or_, select
 
 from normalizer.fingerprint import Fingerprint
 from normalizer.model import (
@@ -54,7 +54,7 @@ _NEWEST = (
     select(*MATTER_COLUMNS)
     .where(MATTERS.c.caller_id.in_(_CALLERS), MATTERS.c.filed_at >= _SINCE)
     .order_by(MATTERS.c.filed_at.desc(), MATTERS.c.id.desc())
-    .limit(RECALLED)
+    .limit(bindparam("most", type_=Integer))
 )
 
 
@@ -84,7 +84,7 @@ def recall(connection: Connection, keyring: Keyring, reading: Reading, person: P
     """The person's past, under whichever of his contacts; his row is locked."""
     kept = reading.kept
     since = kept.received_at - HISTORY
-    his = {"callers": person.callers, "since": since}
+    his = {"callers": person.callers, "since": since, "most": RECALLED}
     heard = connection.execute(_HEARD, his).one()
     coded = select(*MATTER_COLUMNS).where(
         MATTERS.c.tracking_code.in_(reading.codes), MATTERS.c.caller_id.in_(person.callers)

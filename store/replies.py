@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, exists, func, or_, select, text, update
+from sqlalchemy import Connection, Integer, Select, and_, bindparam, exists, func, or_, select, text, update
 
 from normalizer.model import Contact, ContactType, Envelope, Notice, Report
 from normalizer.reply import Limit, Outgoing, ReplyKind, ReplyState, Sent, stepped_at
@@ -129,6 +130,18 @@ def take(
     """
     post.check(connection)
     _disown(connection, post, now, under_way)
+    at = {"channel": post.channel, "now": now, "late": now + timedelta(seconds=10), "places": most}
+    taken = []
+    for row in connection.execute(_due(), at).all():
+        found = _begin(connection, post, row, limits, now)
+        if found is not None:
+            taken.append(found)
+    return taken
+
+
+@cache
+def _due() -> Select[Any]:
+    """On a ``channel``, ``now``, so many ``places``; put off later than ``late`` means that a clock was put back since."""
     earlier = REPLIES.alias("earlier")
     first = ~exists().where(
         earlier.c.recipient == REPLIES.c.recipient,
@@ -138,15 +151,10 @@ def take(
             text("earlier.state = 'sending'"),
         ),
     )
-    late = timedelta(seconds=10)
-    time = or_(REPLIES.c.not_before <= now, and_(REPLIES.c.attempts > 0, REPLIES.c.put_off_at > now + late))
-    due = select(REPLIES).where(REPLIES.c.channel == post.channel, QUEUED, time, first).order_by(REPLIES.c.id)
-    taken = []
-    for row in connection.execute(due.limit(most)).all():
-        found = _begin(connection, post, row, limits, now)
-        if found is not None:
-            taken.append(found)
-    return taken
+    put_back = and_(REPLIES.c.attempts > 0, REPLIES.c.put_off_at > bindparam("late"))
+    time = or_(REPLIES.c.not_before <= bindparam("now"), put_back)
+    due = select(REPLIES).where(REPLIES.c.channel == bindparam("channel"), QUEUED, time, first)
+    return due.order_by(REPLIES.c.id).limit(bindparam("places", type_=Integer))
 
 
 def _disown(connection: Connection, post: Post, now: datetime, under_way: Collection[UUID]) -> None:
