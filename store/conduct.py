@@ -140,6 +140,7 @@ def _repeats(connection: Connection, person: Person, kept: KeptMessage) -> int:
     return connection.execute(select(func.count()).select_from(joined).where(*again)).scalar_one()
 
 
+#: Asked for every message, so made once.
 _BESIDE = select(WORK.c.sequence).where(WORK.c.lane == bindparam("lane")).limit(BEFORE_DANGER + 1)
 
 

@@ -15,6 +15,7 @@ from store.past import document_of
 from store.tables import MATTERS
 from store.values import Filing
 
+#: Written for every matter, so made once.
 _NEW = insert(MATTERS)
 
 

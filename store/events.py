@@ -39,6 +39,8 @@ from store.values import DueEvent, Filing, ParkedEvent
 
 #: The type of an event that tells more about a matter (CONTRACT.md).
 AMENDED = "hotline.matter.amended.v1"
+#: Written for every message, so made once.
+_OWED = insert(EVENTS)
 #: What is urgent overtakes.
 RANKS = {Urgency.IMMEDIATE: 0, Urgency.URGENT: 1, Urgency.ROUTINE: 2}
 #: As the partial indexes say it.
@@ -56,9 +58,6 @@ class Sender:
         """Raise Superseded when another node leads, or may."""
         if not leads(connection, self.node_id, lead_name(self.sink)):
             raise Superseded(f"sink {self.sink}")
-
-
-_OWED = insert(EVENTS)
 
 
 def lead_name(sink: str) -> str:

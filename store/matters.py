@@ -59,6 +59,7 @@ class Desk:
     identifies: bool = False
 
 
+#: Written for every message, so made once.
 _SETTLES = update(MESSAGES).where(MESSAGES.c.id == bindparam("message"))
 
 

@@ -86,9 +86,6 @@ def recall(connection: Connection, keyring: Keyring, reading: Reading, person: P
     since = kept.received_at - HISTORY
     his = {"callers": person.callers, "since": since, "most": RECALLED}
     heard = connection.execute(_HEARD, his).one()
-    coded = select(*MATTER_COLUMNS).where(
-        MATTERS.c.tracking_code.in_(reading.codes), MATTERS.c.caller_id.in_(person.callers)
-    )
     thread = thread_of(connection, keyring, kept.message, person.callers)
     recent, unanswered = connection.execute(_COUNTED, his).one()
     return Past(
@@ -97,7 +94,7 @@ def recall(connection: Connection, keyring: Keyring, reading: Reading, person: P
         last_contact_at=heard[1],
         matters_30d=recent,
         matters=tuple(past_matter(row) for row in connection.execute(_NEWEST, his)),
-        coded=tuple(past_matter(row) for row in connection.execute(coded)) if reading.codes else (),
+        coded=_coded(connection, reading, person),
         named=_named(connection, kept.message, person) or _threaded(connection, thread),
         handed_on=thread.matter_id if thread and not thread.own else None,
         amended=_amended(connection, keyring, kept.message, person),
@@ -105,6 +102,14 @@ def recall(connection: Connection, keyring: Keyring, reading: Reading, person: P
         registered=_registered(connection, keyring, kept),
         open_matters=unanswered,
     )
+
+
+def _coded(connection: Connection, reading: Reading, person: Person) -> tuple[PastMatter, ...]:
+    """The matters whose codes he names, if they are his."""
+    if not reading.codes:
+        return ()
+    his = (MATTERS.c.tracking_code.in_(reading.codes), MATTERS.c.caller_id.in_(person.callers))
+    return tuple(past_matter(row) for row in connection.execute(select(*MATTER_COLUMNS).where(*his)))
 
 
 def past_matter(row: Row[Any]) -> PastMatter:
